@@ -1,0 +1,26 @@
+/* http/chars.h — which byte may stand where, in one table: tokens, field values, request targets. Readers and writers of
+ * this floor ask here and nowhere else, so that what one of them lets in the other lets out. Floor-private. */
+#ifndef MOON_HTTP_CHARS_H
+#define MOON_HTTP_CHARS_H
+
+#include "base/str.h"
+
+#define MOON_HTTP_TOKEN 1u  /* tchar (RFC 9110 section 5.6.2) */
+#define MOON_HTTP_VALUE 2u  /* HTAB, SP, VCHAR, obs-text (RFC 9110 section 5.5) */
+#define MOON_HTTP_TARGET 4u /* what RFC 3986 allows in a URI without fragment; obs-text and the "unwise" ones stay out */
+
+extern const unsigned char moon_http_chars[256];
+
+static inline bool moon_http_is_char(char c, unsigned kind) {
+    return (moon_http_chars[(unsigned char)c] & kind) != 0;
+}
+
+/* True when every byte of `text` is of that kind; true for an empty text. */
+static inline bool moon_http_are_chars(struct moon_str text, unsigned kind) {
+    unsigned common = kind;
+    for (size_t i = 0; i < text.len; i++)
+        common &= moon_http_chars[(unsigned char)text.data[i]];
+    return common != 0;
+}
+
+#endif

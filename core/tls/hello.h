@@ -1,0 +1,23 @@
+/* tls/hello.h — the ClientHello callback: reads the server name as OpenSSL parsed it (never by sniffing), asks the gateway for
+ * the terms of that name, and applies all of them in one place before anything was negotiated. */
+#ifndef MOON_TLS_HELLO_H
+#define MOON_TLS_HELLO_H
+
+#include "tls/policy.h"
+
+struct moon_tls_choice {
+    const struct moon_tls_policy *policy; /* NULL: refuse with the alert unrecognized_name */
+    struct moon_trust *trust;             /* NULL: no client certificate is asked for */
+};
+
+/* `sni` is normalised (base/hostname.h); {NULL,0} when the client sent none. Called on the session's thread, inside
+ * moon_tls_session_handshake. What it returns is borrowed until the call ends (the session counts what it keeps). */
+typedef struct moon_tls_choice (*moon_tls_choose_fn)(void *data, struct moon_str sni);
+
+/* The context every server session starts from. It has no certificate of its own: a session without a choice fails. */
+struct moon_tls_acceptor;
+int moon_tls_acceptor_new(struct moon_tls_acceptor **out, struct moon_diag *diag);
+void moon_tls_acceptor_free(struct moon_tls_acceptor **acceptor);
+SSL_CTX *moon_tls_acceptor_context(struct moon_tls_acceptor *acceptor);
+
+#endif

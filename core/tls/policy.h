@@ -1,0 +1,35 @@
+/* tls/policy.h — TLS terms of hostnames, frozen: an SSL_CTX with versions, ciphers and a server certificate, shared by every
+ * hostname with equal terms and by all threads. moon_tls_policy_apply is the only function that gives a session its terms. */
+#ifndef MOON_TLS_POLICY_H
+#define MOON_TLS_POLICY_H
+
+#include <openssl/ssl.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "tls/trust.h"
+
+struct moon_tls_terms {
+    int min_version;              /* TLS1_2_VERSION or TLS1_3_VERSION */
+    struct moon_str certificates; /* PEM chain, leaf first */
+    struct moon_str private_key;  /* PEM, unencrypted; wiped nowhere here: it is the caller's */
+};
+
+struct moon_tls_policy;
+
+/* Control thread. Copies. On failure *out is NULL and diag names the term ("certificates", "private_key", …). */
+int moon_tls_policy_new(struct moon_tls_policy **out, const struct moon_tls_terms *terms, struct moon_diag *diag);
+/* Any thread. */
+struct moon_tls_policy *moon_tls_policy_ref(struct moon_tls_policy *policy);
+void moon_tls_policy_unref(struct moon_tls_policy **policy);
+
+/* Called in the ClientHello callback, before anything was negotiated. Switches the context and sets every term that
+ * SSL_set_SSL_CTX leaves behind: versions, ciphers, options, verify mode, CA names, session id context.
+ * `trust` NULL: no certificate is asked for. False only when OpenSSL has no memory. */
+bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct moon_trust *trust, SSL *ssl);
+
+/* Sets what every server context of ours has in common (versions, options, modes, ciphers, security level, no
+ * renegotiation, no early data, no tickets and no session cache). For policy.c and hello.c. */
+void moon_tls_server_defaults(SSL_CTX *ctx);
+
+#endif
