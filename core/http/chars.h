@@ -1,5 +1,5 @@
-/* http/chars.h — which byte may stand where, in one table: tokens, field values, request targets. Readers and writers of
- * this floor ask here and nowhere else, so that what one of them lets in the other lets out. Floor-private. */
+/* http/chars.h — which byte may stand where, in one table: tokens, field values, request targets. Readers and writers
+ * of this floor ask here and nowhere else, so that what one of them lets in the other lets out. Floor-private. */
 #ifndef MOON_HTTP_CHARS_H
 #define MOON_HTTP_CHARS_H
 
@@ -7,7 +7,7 @@
 
 #define MOON_HTTP_TOKEN 1u  /* tchar (RFC 9110 section 5.6.2) */
 #define MOON_HTTP_VALUE 2u  /* HTAB, SP, VCHAR, obs-text (RFC 9110 section 5.5) */
-#define MOON_HTTP_TARGET 4u /* what RFC 3986 allows in a URI without fragment; obs-text and the "unwise" ones stay out */
+#define MOON_HTTP_TARGET 4u /* what RFC 3986 allows in a URI without its fragment, and no obs-text */
 
 extern const unsigned char moon_http_chars[256];
 
