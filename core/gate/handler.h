@@ -1,0 +1,36 @@
+/* gate/handler.h — a handler answers whole requests of a listener: the admin API is one. The request's body is complete (within
+ * `body_ceiling`, else 413 was answered already); the answer is given before it returns. */
+#ifndef MOON_GATE_HANDLER_H
+#define MOON_GATE_HANDLER_H
+
+#include "base/str.h"
+#include "http/head.h"
+
+struct moon_handler_request {
+    struct moon_str method;
+    struct moon_str host;  /* normalised; empty when HTTP/1.0 sent none */
+    struct moon_str path;  /* raw */
+    struct moon_str query; /* raw, without "?" */
+    bool has_query;
+    const struct moon_http_field *fields;
+    size_t field_count;
+    struct moon_str body;
+    struct moon_str address; /* the client's, as text */
+    struct moon_str ray;
+};
+
+/* Filled by the handler; views are borrowed until the handler is called again, or the response was copied out (at once). */
+struct moon_handler_response {
+    unsigned status; /* 200–599 */
+    const struct moon_http_field *fields; /* no framing and no connection fields: those are ours */
+    size_t field_count;
+    struct moon_str body;
+};
+
+struct moon_handler {
+    void *data;
+    size_t body_ceiling;
+    void (*serve)(void *data, const struct moon_handler_request *request, struct moon_handler_response *response);
+};
+
+#endif

@@ -1,0 +1,131 @@
+#include "gate/origin_terms.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/buf.h"
+#include "base/hostname.h"
+#include "base/mem.h"
+#include "http/write.h"
+#include "tls/crypto.h"
+
+#define KEY_MAX 4096
+
+static struct moon_str own(struct moon_str text) {
+    return moon_str(moon_strdup(text), text.len);
+}
+
+static void release(struct moon_origin_terms *terms) {
+    moon_tls_client_unref(&terms->client);
+    free((char *)terms->url.data);
+    free((char *)terms->host.data);
+    free((char *)terms->server_name.data);
+    free((char *)terms->host_header.data);
+    free((char *)terms->key.data);
+    free(terms);
+}
+
+static int read_url(struct moon_origin_terms *terms, struct moon_str url, struct moon_diag *diag) {
+    static const char *const expected = "\"%.*s\" is no origin URL: http://host[:port] or https://host[:port] is expected";
+    struct moon_str rest = url;
+    char host[MOON_HOSTNAME_MAX + 1];
+    unsigned port;
+    if (moon_str_starts_with(url, MOON_STR("https://"))) {
+        terms->tls = true;
+        rest = moon_str(url.data + 8, url.len - 8);
+    } else if (moon_str_starts_with(url, MOON_STR("http://"))) {
+        rest = moon_str(url.data + 7, url.len - 7);
+    } else {
+        moon_diag_set(diag, "url", expected, (int)(url.len > 200 ? 200 : url.len), url.data);
+        return MOON_EREFUSED;
+    }
+    if (rest.len && rest.data[rest.len - 1] == '/')
+        rest.len--;
+    struct moon_str authority = rest, name;
+    int len;
+    if (!moon_authority_split(authority, &name, &port) || (len = moon_hostname_normalise(host, name, true)) < 0) {
+        moon_diag_set(diag, "url", expected, (int)(url.len > 200 ? 200 : url.len), url.data);
+        return MOON_EREFUSED;
+    }
+    terms->host = own(moon_str(host, (size_t)len));
+    terms->port = port ? port : terms->tls ? 443 : 80;
+    terms->url = own(moon_str(url.data, (size_t)(rest.data + rest.len - url.data)));
+    return 0;
+}
+
+static int read_tls(struct moon_origin_terms *terms, const struct moon_origin_options *options,
+                    struct moon_diag *diag) {
+    if (!terms->tls) {
+        if (options->sni.len || options->ca.len) {
+            moon_diag_set(diag, options->sni.len ? "sni" : "ca", "has no meaning for an origin spoken to without TLS");
+            return MOON_EREFUSED;
+        }
+        return 0;
+    }
+    struct moon_str name = options->sni.len ? options->sni : terms->host;
+    char normal[MOON_HOSTNAME_MAX + 1];
+    int len = moon_hostname_normalise(normal, name, !options->sni.len);
+    if (len < 0) {
+        moon_diag_set(diag, "sni", "\"%.*s\" is no hostname", (int)(name.len > 200 ? 200 : name.len), name.data);
+        return MOON_EREFUSED;
+    }
+    terms->server_name = own(moon_str(normal, (size_t)len));
+    struct moon_tls_client_terms client = {.verify = options->verify, .ca = options->ca};
+    return moon_tls_client_new(&terms->client, &client, diag);
+}
+
+/* Everything that makes a connection what it is; the CA by its digest. */
+static void write_key(struct moon_origin_terms *terms, const struct moon_origin_options *options) {
+    unsigned char digest[32];
+    char hex[65];
+    struct moon_buf key;
+    moon_sha256(digest, options->ca);
+    moon_hex_write(hex, digest, sizeof digest, false);
+    moon_buf_init(&key, KEY_MAX);
+    moon_buf_printf(&key, "%s %s %u %s %s %d %s", terms->tls ? "https" : "http", terms->host.data, terms->port,
+                    terms->tls ? terms->server_name.data : "-", terms->host_header.len ? terms->host_header.data : "-",
+                    terms->tls && options->verify, terms->tls ? hex : "-");
+    terms->key = own(moon_buf_view(&key));
+    terms->hash = moon_hash(terms->key);
+    moon_buf_free(&key);
+}
+
+int moon_origin_terms_new(struct moon_origin_terms **out, const struct moon_origin_options *options,
+                          struct moon_diag *diag) {
+    struct moon_origin_terms *terms = moon_new(struct moon_origin_terms);
+    int rc = read_url(terms, options->url, diag);
+    *out = NULL;
+    terms->references = 1;
+    if (rc == 0 && options->host_header.len) {
+        struct moon_str name;
+        char normal[MOON_HOSTNAME_MAX + 1];
+        unsigned port;
+        if (!moon_authority_split(options->host_header, &name, &port) || moon_hostname_normalise(normal, name, true) < 0) {
+            moon_diag_set(diag, "host_header", "is no host[:port]");
+            rc = MOON_EREFUSED;
+        } else {
+            terms->host_header = own(options->host_header);
+        }
+    }
+    if (rc == 0)
+        rc = read_tls(terms, options, diag);
+    if (rc) {
+        release(terms);
+        return rc;
+    }
+    write_key(terms, options);
+    *out = terms;
+    return 0;
+}
+
+struct moon_origin_terms *moon_origin_terms_ref(struct moon_origin_terms *terms) {
+    __atomic_add_fetch(&terms->references, 1, __ATOMIC_RELAXED);
+    return terms;
+}
+
+void moon_origin_terms_unref(struct moon_origin_terms **pointer) {
+    struct moon_origin_terms *terms = *pointer;
+    *pointer = NULL;
+    if (terms && __atomic_sub_fetch(&terms->references, 1, __ATOMIC_ACQ_REL) == 0)
+        release(terms);
+}

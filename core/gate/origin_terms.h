@@ -1,0 +1,41 @@
+/* gate/origin_terms.h — where requests of a host go and how: frozen, shared by counting. Equal terms have equal keys, so that warm
+ * connections survive the publication of a snapshot that did not change them. */
+#ifndef MOON_GATE_ORIGIN_TERMS_H
+#define MOON_GATE_ORIGIN_TERMS_H
+
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "tls/client.h"
+
+struct moon_origin_terms {
+    unsigned references; /* atomic */
+    struct moon_str url;         /* as given, without path: for logs */
+    struct moon_str host;        /* name or IP literal to connect to */
+    unsigned port;
+    bool tls;
+    struct moon_str server_name; /* SNI and the name to verify; with tls only */
+    struct moon_str host_header; /* sent as Host; empty: the request's effective host */
+    struct moon_tls_client *client; /* with tls only */
+    struct moon_str key;         /* everything above as text: equal keys, equal connections */
+    uint64_t hash;               /* of key */
+};
+
+/* What the admin API gives. Empty texts: not given. */
+struct moon_origin_options {
+    struct moon_str url;         /* http://host[:port] or https://host[:port]; no path but "/" */
+    struct moon_str host_header;
+    struct moon_str sni;
+    struct moon_str ca;          /* PEM; empty: the system's CAs */
+    bool verify;
+};
+
+/* Control thread. Copies. MOON_EREFUSED with diag->where the option's name. */
+int moon_origin_terms_new(struct moon_origin_terms **out, const struct moon_origin_options *options,
+                          struct moon_diag *diag);
+/* Any thread. */
+struct moon_origin_terms *moon_origin_terms_ref(struct moon_origin_terms *terms);
+void moon_origin_terms_unref(struct moon_origin_terms **terms);
+
+#endif
