@@ -14,7 +14,8 @@
 
 /* ffi: begin */
 struct moon_certificate {
-    bool is_ca;             /* basic constraints CA:TRUE (a v1 certificate or key usage alone does not count) */
+    bool is_ca;             /* basic constraints CA:TRUE, and key usage, if present, allows signing certificates
+                             * (a v1 certificate or key usage alone does not count) */
     bool self_issued;
     bool signature_allowed; /* RSA PKCS#1 or ECDSA with SHA-1, SHA-256, SHA-384, SHA-512 */
     bool key_allowed;       /* RSA 2048–8192 bits, or EC P-256, P-384, P-521 on a named curve */

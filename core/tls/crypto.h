@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/str.h"
 
@@ -14,5 +15,14 @@ void moon_sha256(unsigned char digest[32], struct moon_str data);
 /* From the CSPRNG; aborts when there is no entropy. */
 void moon_random(void *room, size_t size);
 bool moon_equal_constant_time(const void *a, const void *b, size_t size);
+
+/* For this floor: OpenSSL keeps its errors in a queue per thread. The first returns the reason of the newest one ("unknown
+ * reason" when there is none, never NULL, constant) and empties the queue; the second only empties it. */
+const char *moon_crypto_error(void);
+void moon_crypto_forget_errors(void);
+
+/* For this floor: a certificate's time (ASN1_TIME) as UNIX seconds. False when the calendar has no such time. */
+struct asn1_string_st;
+bool moon_crypto_seconds(const struct asn1_string_st *time, int64_t *seconds);
 
 #endif

@@ -3,6 +3,8 @@
 #ifndef MOON_TLS_HELLO_H
 #define MOON_TLS_HELLO_H
 
+#include "base/hostname.h"
+#include "tls/peer.h"
 #include "tls/policy.h"
 
 struct moon_tls_choice {
@@ -13,6 +15,23 @@ struct moon_tls_choice {
 /* `sni` is normalised (base/hostname.h); {NULL,0} when the client sent none. Called on the session's thread, inside
  * moon_tls_session_handshake. What it returns is borrowed until the call ends (the session counts what it keeps). */
 typedef struct moon_tls_choice (*moon_tls_choose_fn)(void *data, struct moon_str sni);
+
+/* What the callbacks of a handshake know and learn. Part of a server session, which hangs it on its SSL as application data; the
+ * session gives back `trust` and `peer`. */
+struct moon_tls_hello {
+    moon_tls_choose_fn choose;
+    void *data;
+    struct moon_trust *trust;  /* counted; what the choice said */
+    struct moon_peer *peer;    /* never NULL */
+    const char *failure;       /* constant; NULL while nothing failed here */
+    bool chosen;               /* a policy was applied: nothing may be established without */
+    bool has_name;
+    char name[MOON_HOSTNAME_MAX + 1];
+};
+
+/* OpenSSL's certificate verify callback of every server context: records what was presented and always lets the handshake
+ * go on (the proof of possession stays OpenSSL's). For policy.c. */
+int moon_tls_hello_present(X509_STORE_CTX *ctx, void *unused);
 
 /* The context every server session starts from. It has no certificate of its own: a session without a choice fails. */
 struct moon_tls_acceptor;

@@ -32,4 +32,12 @@ bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct mo
  * renegotiation, no early data, no tickets and no session cache). For policy.c and hello.c. */
 void moon_tls_server_defaults(SSL_CTX *ctx);
 
+/* For policy.c and client.c: loads a certificate with its chain, leaf first, and its key; sends no other chain than this. The key
+ * must match. MOON_EREFUSED with diag->where "certificates" or "private_key". */
+int moon_tls_identity_use(SSL_CTX *ctx, struct moon_str certificates, struct moon_str private_key,
+                          struct moon_diag *diag);
+
+/* What server and client contexts have in common (versions, suites, groups, security level, modes, no resumption). */
+void moon_tls_common_defaults(SSL_CTX *ctx);
+
 #endif

@@ -19,11 +19,12 @@ struct moon_tls_wire {
 
 struct moon_tls_session;
 
-/* Server side. `data` is handed to `choose`. */
+/* Server side. `data` is handed to `choose`. NULL when OpenSSL has no memory: drop the connection. */
 struct moon_tls_session *moon_tls_session_accept(struct moon_tls_acceptor *acceptor, moon_tls_choose_fn choose,
                                                  void *data);
 /* Client side, toward `server_name` (SNI and, unless the client's terms say otherwise, the name that the certificate
- * must carry; copies). The session counts `client`. */
+ * must carry; copies; an IP address, with or without brackets, is checked against the certificate and never sent as SNI).
+ * The session counts `client`. NULL when the name is neither, or OpenSSL has no memory. */
 struct moon_tls_session *moon_tls_session_connect(struct moon_tls_client *client, struct moon_str server_name);
 /* Frees at once, at any moment; NULL inside is fine; clears *session. */
 void moon_tls_session_free(struct moon_tls_session **session);

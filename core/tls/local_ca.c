@@ -1,0 +1,375 @@
+#include "tls/local_ca.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/ec.h>
+#include <openssl/pem.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/hostname.h"
+#include "base/mem.h"
+#include "tls/crypto.h"
+#include "tls/pem.h"
+
+#define FILE_BYTES (64 * 1024)
+#define NAMES_MAX 100
+#define DAY 86400
+#define CA_DAYS 3650
+#define LEAF_DAYS 397
+#define BACKDATE 3600 /* for clients whose clocks are behind ours */
+
+struct moon_local_ca {
+    X509 *certificate;
+    EVP_PKEY *key;
+    int64_t not_after;
+};
+
+/* Certificates */
+
+static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *value) {
+    X509V3_CTX ctx;
+    X509V3_set_ctx(&ctx, issuer, certificate, NULL, NULL, 0);
+    X509V3_set_ctx_nodb(&ctx);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
+    bool added = extension && X509_add_ext(certificate, extension, -1);
+    X509_EXTENSION_free(extension);
+    return added;
+}
+
+static bool set_random_serial(X509 *certificate) {
+    unsigned char bytes[16];
+    moon_random(bytes, sizeof bytes);
+    bytes[0] = (bytes[0] & 0x7f) | 0x40; /* positive, and always of the same length */
+    BIGNUM *number = BN_bin2bn(bytes, sizeof bytes, NULL);
+    bool set = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
+    BN_free(number);
+    return set;
+}
+
+static bool set_common_name(X509_NAME *name, const char *text) {
+    return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)text, -1, -1, 0) == 1;
+}
+
+static bool set_validity(X509 *certificate, int64_t from, int64_t until) {
+    return ASN1_TIME_set(X509_getm_notBefore(certificate), (time_t)from) &&
+           ASN1_TIME_set(X509_getm_notAfter(certificate), (time_t)until);
+}
+
+static X509 *make_root(EVP_PKEY *key) {
+    int64_t now = (int64_t)time(NULL);
+    unsigned char tag[4];
+    char text[32], name[64];
+    X509 *root = X509_new();
+    /* Two gateways' CAs must not have the same name in one browser: the store would confuse them. */
+    moon_random(tag, sizeof tag);
+    moon_hex_write(text, tag, sizeof tag, false);
+    snprintf(name, sizeof name, "Moongate local CA %s", text);
+    if (root && X509_set_version(root, X509_VERSION_3) && set_random_serial(root) &&
+        set_validity(root, now - BACKDATE, now + (int64_t)CA_DAYS * DAY) &&
+        set_common_name(X509_get_subject_name(root), name) &&
+        X509_set_issuer_name(root, X509_get_subject_name(root)) && X509_set_pubkey(root, key) &&
+        add_extension(root, root, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+        add_extension(root, root, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+        add_extension(root, root, NID_subject_key_identifier, "hash") && X509_sign(root, key, EVP_sha256()))
+        return root;
+    X509_free(root);
+    return NULL;
+}
+
+/* One SAN entry; also the normalised text in `shown` (MOON_HOSTNAME_MAX+3 bytes). NULL when the name is none. */
+static GENERAL_NAME *make_san(struct moon_str name, char *shown) {
+    char text[MOON_HOSTNAME_MAX + 1];
+    unsigned char address[16];
+    bool wildcard = moon_str_starts_with(name, MOON_STR("*."));
+    struct moon_str rest = wildcard ? moon_str(name.data + 2, name.len - 2) : name;
+    struct moon_str inner = rest;
+    if (!wildcard && inner.len > 2 && inner.data[0] == '[' && inner.data[inner.len - 1] == ']')
+        inner = moon_str(inner.data + 1, inner.len - 2);
+    size_t size = 0;
+    if (inner.len && inner.len < sizeof text) {
+        memcpy(text, inner.data, inner.len);
+        text[inner.len] = 0;
+        size = inet_pton(AF_INET, text, address) == 1 ? 4 : inet_pton(AF_INET6, text, address) == 1 ? 16 : 0;
+    }
+    if (wildcard && size)
+        return NULL;
+    GENERAL_NAME *san = GENERAL_NAME_new();
+    ASN1_STRING *value = size ? ASN1_OCTET_STRING_new() : ASN1_IA5STRING_new();
+    moon_assert(san && value);
+    if (size) {
+        snprintf(shown, MOON_HOSTNAME_MAX + 3, "%s", text);
+        moon_assert(ASN1_STRING_set(value, address, (int)size));
+        GENERAL_NAME_set0_value(san, GEN_IPADD, value);
+        return san;
+    }
+    if (moon_hostname_normalise(text, rest, false) > 0) {
+        snprintf(shown, MOON_HOSTNAME_MAX + 3, "%s%s", wildcard ? "*." : "", text);
+        moon_assert(ASN1_STRING_set(value, shown, -1));
+        GENERAL_NAME_set0_value(san, GEN_DNS, value);
+        return san;
+    }
+    ASN1_STRING_free(value);
+    GENERAL_NAME_free(san);
+    return NULL;
+}
+
+static int add_names(X509 *leaf, const struct moon_str *names, size_t count, struct moon_diag *diag) {
+    int rc = MOON_EREFUSED;
+    GENERAL_NAMES *list = sk_GENERAL_NAME_new_null();
+    bool has_subject = false;
+    moon_assert(list);
+    for (size_t i = 0; i < count; i++) {
+        char shown[MOON_HOSTNAME_MAX + 3];
+        GENERAL_NAME *san = make_san(names[i], shown);
+        if (!san) {
+            moon_diag_set(diag, "names", "name %zu is neither a hostname, a wildcard nor an IP address", i + 1);
+            goto out;
+        }
+        moon_assert(sk_GENERAL_NAME_push(list, san));
+        if (i == 0 && strlen(shown) <= 64) /* the upper bound of a common name, RFC 5280 appendix A */
+            has_subject = set_common_name(X509_get_subject_name(leaf), shown);
+    }
+    /* Critical when there is no subject beside it (RFC 5280 section 4.2.1.6). */
+    rc = X509_add1_ext_i2d(leaf, NID_subject_alt_name, list, !has_subject, 0) == 1 ? 0 : MOON_ENOMEM;
+out:
+    sk_GENERAL_NAME_pop_free(list, GENERAL_NAME_free);
+    return rc;
+}
+
+static int append_pem(struct moon_buf *out, X509 *certificate, EVP_PKEY *key) {
+    char *text = NULL;
+    BIO *bio = BIO_new(BIO_s_mem());
+    moon_assert(bio);
+    int written = certificate ? PEM_write_bio_X509(bio, certificate)
+                              : PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+    long len = BIO_get_mem_data(bio, &text);
+    int rc = written == 1 ? moon_buf_append(out, text, (size_t)len) : MOON_ENOMEM;
+    if (len > 0)
+        OPENSSL_cleanse(text, (size_t)len);
+    BIO_free(bio);
+    return rc;
+}
+
+int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count,
+                        struct moon_buf *certificates, struct moon_buf *private_key, struct moon_diag *diag) {
+    int64_t now = (int64_t)time(NULL), until = now - BACKDATE + (int64_t)LEAF_DAYS * DAY;
+    if (count == 0 || count > NAMES_MAX) {
+        moon_diag_set(diag, "names", "a certificate carries 1 to %d names", NAMES_MAX);
+        return MOON_EREFUSED;
+    }
+    if (now >= ca->not_after) {
+        moon_diag_set(diag, "local CA", "the local CA has expired");
+        return MOON_EREFUSED;
+    }
+    if (until > ca->not_after)
+        until = ca->not_after;
+    int rc = MOON_ENOMEM;
+    X509 *leaf = X509_new();
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    if (!leaf || !key || !X509_set_version(leaf, X509_VERSION_3) || !set_random_serial(leaf) ||
+        !set_validity(leaf, now - BACKDATE, until) ||
+        !X509_set_issuer_name(leaf, X509_get_subject_name(ca->certificate)) || !X509_set_pubkey(leaf, key))
+        goto out;
+    if ((rc = add_names(leaf, names, count, diag)) != 0)
+        goto out;
+    rc = MOON_ENOMEM;
+    if (!add_extension(leaf, ca->certificate, NID_basic_constraints, "critical,CA:FALSE") ||
+        !add_extension(leaf, ca->certificate, NID_key_usage, "critical,digitalSignature") ||
+        !add_extension(leaf, ca->certificate, NID_ext_key_usage, "serverAuth") ||
+        !add_extension(leaf, ca->certificate, NID_subject_key_identifier, "hash") ||
+        !add_extension(leaf, ca->certificate, NID_authority_key_identifier, "keyid:always") ||
+        !X509_sign(leaf, ca->key, EVP_sha256()))
+        goto out;
+    if ((rc = append_pem(certificates, leaf, NULL)) == 0 && (rc = append_pem(certificates, ca->certificate, NULL)) == 0)
+        rc = append_pem(private_key, NULL, key);
+out:
+    moon_crypto_forget_errors();
+    X509_free(leaf);
+    EVP_PKEY_free(key);
+    return rc;
+}
+
+/* Files */
+
+static int refuse_errno(struct moon_diag *diag, const char *path, const char *what) {
+    moon_diag_set(diag, path, "%s: %s", what, strerror(errno));
+    return MOON_ESYSTEM;
+}
+
+/* A rename is durable only when the directory is (the file alone could come back under no name). */
+static int sync_directory(const char *path, struct moon_diag *diag) {
+    char *directory = moon_strdup(moon_str_of(path));
+    char *slash = strrchr(directory, '/');
+    if (slash)
+        slash[slash == directory] = 0;
+    int fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int rc = fd < 0 || fsync(fd) ? refuse_errno(diag, path, "cannot sync the directory") : 0;
+    if (fd >= 0)
+        close(fd);
+    free(directory);
+    return rc;
+}
+
+static bool write_all(int fd, struct moon_str text) {
+    while (text.len) {
+        ssize_t n = write(fd, text.data, text.len);
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0)
+            return false;
+        text.data += n;
+        text.len -= (size_t)n;
+    }
+    return true;
+}
+
+/* Writes beside `path` and moves into place, so that a crash leaves the whole file or none. */
+static int write_file(const char *path, struct moon_str text, mode_t mode, struct moon_diag *diag) {
+    char temporary[4096];
+    int rc = 0;
+    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary) {
+        moon_diag_set(diag, path, "the path is too long");
+        return MOON_EREFUSED;
+    }
+    unlink(temporary); /* left by a crash; O_EXCL below makes sure that nobody put another in between */
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+    if (fd < 0)
+        return refuse_errno(diag, path, "cannot create the file");
+    if (!write_all(fd, text) || fsync(fd))
+        rc = refuse_errno(diag, path, "cannot write the file");
+    close(fd);
+    if (!rc && rename(temporary, path))
+        rc = refuse_errno(diag, path, "cannot move the file into place");
+    if (rc)
+        unlink(temporary);
+    return rc ? rc : sync_directory(path, diag);
+}
+
+/* 0 and the whole text in `out`; `*exists` false when there is no such file (then `out` stays empty). */
+static int read_file(const char *path, bool is_secret, struct moon_buf *out, bool *exists, struct moon_diag *diag) {
+    struct stat facts;
+    int rc = 0, fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    *exists = fd >= 0;
+    if (fd < 0)
+        return errno == ENOENT ? 0 : refuse_errno(diag, path, "cannot open the file");
+    if (fstat(fd, &facts)) {
+        rc = refuse_errno(diag, path, "cannot examine the file");
+    } else if (!S_ISREG(facts.st_mode)) {
+        moon_diag_set(diag, path, "this is not a regular file");
+        rc = MOON_EREFUSED;
+    } else if (is_secret && (facts.st_mode & 077)) {
+        moon_diag_set(diag, path, "the key can be read or changed by others (mode %04o); make it 0600",
+                      (unsigned)(facts.st_mode & 07777));
+        rc = MOON_EREFUSED;
+    }
+    while (!rc) {
+        char *room = moon_buf_reserve(out, 4096);
+        ssize_t n = room ? read(fd, room, 4096) : 0;
+        if (!room) {
+            moon_diag_set(diag, path, "the file is longer than %d bytes", FILE_BYTES);
+            rc = MOON_EREFUSED;
+        } else if (n > 0) {
+            moon_buf_commit(out, (size_t)n);
+        } else if (n == 0) {
+            break;
+        } else if (errno != EINTR) {
+            rc = refuse_errno(diag, path, "cannot read the file");
+        }
+    }
+    close(fd);
+    return rc;
+}
+
+static int make(struct moon_local_ca *ca, const char *certificate_path, const char *key_path, struct moon_diag *diag) {
+    struct moon_buf certificate, key;
+    moon_buf_init(&certificate, FILE_BYTES);
+    moon_buf_init(&key, FILE_BYTES);
+    ca->key = EVP_EC_gen("P-256");
+    ca->certificate = ca->key ? make_root(ca->key) : NULL;
+    int rc = ca->certificate ? 0 : MOON_ENOMEM;
+    if (!rc && (rc = append_pem(&key, NULL, ca->key)) == 0 &&
+        (rc = append_pem(&certificate, ca->certificate, NULL)) == 0 &&
+        (rc = write_file(key_path, moon_buf_view(&key), 0600, diag)) == 0)
+        rc = write_file(certificate_path, moon_buf_view(&certificate), 0644, diag);
+    if (key.data)
+        OPENSSL_cleanse(key.data, key.capacity);
+    moon_buf_free(&key);
+    moon_buf_free(&certificate);
+    return rc;
+}
+
+static int load(struct moon_local_ca *ca, const char *certificate_path, struct moon_str certificate,
+                const char *key_path, struct moon_str key, struct moon_diag *diag) {
+    STACK_OF(X509) *found = NULL;
+    int rc = moon_pem_read_certificates(&found, certificate, certificate_path, diag);
+    if (rc)
+        return rc;
+    ca->certificate = sk_X509_shift(found);
+    sk_X509_pop_free(found, X509_free);
+    if ((rc = moon_pem_read_key(&ca->key, key, key_path, diag)) != 0)
+        return rc;
+    if (X509_check_ca(ca->certificate) != 1)
+        moon_diag_set(diag, certificate_path, "this is not a CA certificate (basic constraints CA:TRUE)");
+    else if (X509_check_private_key(ca->certificate, ca->key) != 1)
+        moon_diag_set(diag, certificate_path, "the certificate does not belong to the key in %s", key_path);
+    else
+        return 0;
+    return MOON_EREFUSED;
+}
+
+int moon_local_ca_open(struct moon_local_ca **out, const char *certificate_path, const char *key_path,
+                       struct moon_diag *diag) {
+    struct moon_local_ca *ca = moon_new(struct moon_local_ca);
+    struct moon_buf certificate, key;
+    bool has_certificate, has_key;
+    *out = NULL;
+    moon_buf_init(&certificate, FILE_BYTES);
+    moon_buf_init(&key, FILE_BYTES);
+    int rc = read_file(certificate_path, false, &certificate, &has_certificate, diag);
+    if (!rc)
+        rc = read_file(key_path, true, &key, &has_key, diag);
+    if (rc)
+        goto out;
+    if (has_certificate != has_key) {
+        moon_diag_set(diag, has_certificate ? key_path : certificate_path,
+                      "the file is missing while %s exists; restore it, or remove the other to have a new CA made",
+                      has_certificate ? certificate_path : key_path);
+        rc = MOON_EREFUSED;
+    } else if (has_certificate) {
+        rc = load(ca, certificate_path, moon_buf_view(&certificate), key_path, moon_buf_view(&key), diag);
+    } else {
+        rc = make(ca, certificate_path, key_path, diag);
+    }
+    if (!rc && (!moon_crypto_seconds(X509_get0_notAfter(ca->certificate), &ca->not_after) ||
+                ca->not_after <= (int64_t)time(NULL))) {
+        moon_diag_set(diag, certificate_path, "the local CA has expired; remove it and its key to have a new one made");
+        rc = MOON_EREFUSED;
+    }
+out:
+    if (key.data)
+        OPENSSL_cleanse(key.data, key.capacity);
+    moon_buf_free(&key);
+    moon_buf_free(&certificate);
+    moon_crypto_forget_errors();
+    if (rc)
+        moon_local_ca_close(&ca);
+    *out = ca;
+    return rc;
+}
+
+void moon_local_ca_close(struct moon_local_ca **ca) {
+    struct moon_local_ca *gone = *ca;
+    *ca = NULL;
+    if (!gone)
+        return;
+    X509_free(gone->certificate);
+    EVP_PKEY_free(gone->key);
+    free(gone);
+}
