@@ -11,6 +11,8 @@ static int normalise_ip_literal(char *out, struct moon_str name) {
     unsigned char bytes[16];
     if (name.len < 4 || name.len - 2 >= sizeof text || name.data[name.len - 1] != ']')
         return -1;
+    if (memchr(name.data, 0, name.len)) /* inet_pton would read up to it and call the rest an address */
+        return -1;
     memcpy(text, name.data + 1, name.len - 2);
     text[name.len - 2] = 0;
     if (inet_pton(AF_INET6, text, bytes) != 1)

@@ -70,11 +70,16 @@ function M.load(declarations)
   return memory.library
 end
 
---- A borrowed view of a Lua string; the caller keeps the string alive as long as the view is used.
+-- A view does not keep its string from the collector; this does, as long as the view itself lives.
+local strings = setmetatable({}, { __mode = "k" })
+
+--- A view of a Lua string, valid as long as the returned value is kept (copies of it keep nothing).
 ---@param text string
 ---@return ffi.cdata*
 function M.str(text)
-  return ffi.new("struct moon_str", ffi.cast("const char *", text), #text)
+  local view = ffi.new("struct moon_str", ffi.cast("const char *", text), #text)
+  strings[view] = text
+  return view
 end
 
 --- The bytes of a view, or nil when its pointer is NULL.
