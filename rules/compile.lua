@@ -1,0 +1,214 @@
+-- moongate.rules.compile: specialised rules → a ruleset that runs.
+--
+-- Loads the generated source (rulesets of one shape share it through a bounded cache), binds constants and accessors, and
+-- keeps a second, slower form at hand for the request on which an accessor fails: rule by rule, where an error in a block rule
+-- counts as a match and elsewhere as none. Called by document.lua. A ruleset belongs to one Lua state and one request at a time.
+
+local generate = require "moongate.rules.generate"
+local integer = require "moongate.rules.integer"
+local order = require "moongate.rules.order"
+local runtime = require "moongate.rules.runtime"
+
+local format = string.format
+
+local M = {}
+
+-- What generated code may call.
+local HELPERS = {
+  find = string.find,
+  less = order.less,
+  less_equal = order.less_equal,
+  integer_less = integer.less,
+  integer_less_equal = integer.less_equal,
+  sorted_values = runtime.sorted_values,
+  negate = runtime.negate,
+  both = runtime.both,
+  either = runtime.either,
+  differ = runtime.differ,
+  any = runtime.any,
+  all = runtime.all,
+}
+
+-- Two generations of loaded sources: when the young one is full it becomes the old one, and what was in the old one and is not
+-- asked for again is let go.
+local CACHE_SIZE = 512
+local young, old, young_count = {}, {}, 0
+
+local load_source = loadstring or load
+local set_environment = rawget(_G, "setfenv")
+
+local function load_chunk(source)
+  local factory = young[source]
+  if factory then
+    return factory
+  end
+  factory = old[source]
+  if not factory then
+    local err
+    factory, err = load_source(source, "=rules")
+    if not factory then
+      error("generated source does not load: " .. err) -- a bug of the generator: there is nothing a rule could do
+    end
+    if set_environment then
+      set_environment(factory, {})
+    end
+  end
+  if young_count >= CACHE_SIZE then
+    young, old, young_count = {}, young, 0
+  end
+  young[source] = factory
+  young_count = young_count + 1
+  return factory
+end
+
+local function bind(chunk, options, cells, report)
+  local accessors = {}
+  for i, field in ipairs(chunk.fields) do
+    local access = options.access and options.access[field.name] or field.access
+    if not access then
+      error(format("field %q has no accessor", field.name), 0)
+    end
+    accessors[i] = access
+  end
+  return load_chunk(chunk.source)(chunk.constants, accessors, cells, report, HELPERS)
+end
+
+---@class moongate.rules.Ruleset
+---@field fields table<string, boolean>  names of the fields that the generated code may read
+---@field run fun(): integer, integer|nil
+---@field run_guarded fun(): integer, integer|nil
+local Ruleset = {}
+Ruleset.__index = Ruleset
+
+--- The generated source, for people.
+---@return string
+function Ruleset:code()
+  local parts = {}
+  for i, chunk in ipairs(self.chunks) do
+    parts[#parts + 1] = format("-- function %d of %d\n", i, #self.chunks)
+    for k, value in ipairs(chunk.constants) do
+      local shown = type(value) == "string" and format("%q", value):gsub("\\\n", "\\n"):gsub("[%c\127-\255]", function(c)
+        return format("\\%03d", c:byte())
+      end) or type(value)
+      parts[#parts + 1] = format("-- K[%d]: %s\n", k, shown)
+    end
+    for k, field in ipairs(chunk.fields) do
+      parts[#parts + 1] = format("-- A%d: %s\n", k, field.name)
+    end
+    parts[#parts + 1] = chunk.source
+  end
+  return table.concat(parts)
+end
+
+local function clear(cells, count)
+  for k = 1, count do
+    cells[k] = nil
+  end
+end
+
+-- The fast form: the functions one after the other.
+local function runner(functions, plans, cells, cell_count, state)
+  local count, first = #functions, functions[1]
+  local function answer(result)
+    if result > 0 then
+      return plans[result].index
+    end
+    return 0, plans[-result].index
+  end
+  if count == 0 then
+    return function() return 0 end
+  elseif count == 1 then
+    return function()
+      state.reported = 0
+      if cell_count > 0 then
+        clear(cells, cell_count)
+      end
+      local result = first()
+      if result == 0 then
+        return 0
+      end
+      return answer(result)
+    end
+  end
+  return function()
+    state.reported = 0
+    clear(cells, cell_count)
+    for i = 1, count do
+      local result = functions[i]()
+      if result ~= 0 then
+        return answer(result)
+      end
+    end
+    return 0
+  end
+end
+
+-- The careful form: rules one by one under pcall. What run() reported before it failed is not reported again.
+local function guarded_runner(plans, options, state)
+  local functions, on_error = {}, options.on_error
+  local function report(ordinal)
+    if ordinal > state.reported and options.on_log then
+      options.on_log(plans[ordinal].index)
+    end
+  end
+  return function()
+    for i, plan in ipairs(plans) do
+      if not functions[i] then
+        local chunks, cell_count = generate.rules { plan }
+        local cells = {}
+        local call = bind(chunks[1], options, cells, report)
+        functions[i] = function()
+          clear(cells, cell_count)
+          return call()
+        end
+      end
+      local ok, result = pcall(functions[i])
+      if ok then
+        if result > 0 then
+          return plan.index
+        elseif result < 0 then
+          return 0, plan.index
+        end
+      else
+        if on_error then
+          on_error(plan.index, result)
+        end
+        if plan.terminates then
+          return plan.index
+        end
+      end
+    end
+    return 0
+  end
+end
+
+--- Makes a ruleset from specialised rules.
+---@param plans table[]  moongate.rules.Plan with .index, the place in the caller's list, and .ordinal, the place in this one
+---@param options { on_log: fun(index: integer)|nil, on_error: fun(index: integer, err: any)|nil, access: table<string, fun(): any>|nil }
+---@return moongate.rules.Ruleset
+function M.ruleset(plans, options)
+  local chunks, cell_count = generate.rules(plans)
+  local cells, state = {}, { reported = 0 }
+  local on_log = options.on_log
+  local function report(ordinal)
+    state.reported = ordinal
+    if on_log then
+      on_log(plans[ordinal].index)
+    end
+  end
+  local functions, fields = {}, {}
+  for i, chunk in ipairs(chunks) do
+    functions[i] = bind(chunk, options, cells, report)
+    for _, field in ipairs(chunk.fields) do
+      fields[field.name] = true
+    end
+  end
+  return setmetatable({
+    fields = fields,
+    chunks = chunks,
+    run = runner(functions, plans, cells, cell_count, state),
+    run_guarded = guarded_runner(plans, options, state),
+  }, Ruleset)
+end
+
+return M

@@ -1,0 +1,615 @@
+-- moongate.rules.emit: writes the body of one generated function: statements for values, expressions for conditions.
+--
+-- Nothing of an expression's text reaches the source: strings, sets, matchers and functions travel in the constants table K,
+-- and only integers that we print ourselves stand in the text. Each value (a field, an indexed field, a call) has a slot, a local
+-- variable that is filled when the value is first reached; what is surely filled is not asked again. Called by generate.lua.
+--
+-- Bounds of Lua functions that shape this file: 200 locals, 60 upvalues, about 200 nested blocks.
+
+local integer = require "moongate.rules.integer"
+local operators = require "moongate.rules.operators"
+local types = require "moongate.rules.types"
+
+local concat, format, rep = table.concat, string.format, string.rep
+
+local MAX_LOCALS = 120    -- slots beyond live in the table C
+local MAX_NEST = 40       -- open blocks; a deeper condition moves to a function of its own
+local MAX_INLINE = 12     -- parentheses within one expression
+
+local Emitter = {}
+Emitter.__index = Emitter
+
+local M = {}
+
+-- Accessors held as upvalues of the function; more are taken from the table A.
+M.MAX_UPVALUES = 24
+
+--- What the functions of one chunk share: constants, accessors, helpers, functions split off.
+---@param cells table  { at = { value key → place in C }, count, share_all }, one for all chunks of a ruleset
+---@return table
+function M.new_chunk(cells)
+  return {
+    cells = cells,
+    constants = {},    -- K
+    constant_at = {},  -- value → place in K
+    accessors = {},    -- A: the fields
+    accessor_at = {},  -- field name → place in A
+    helpers = {},      -- names used from the runtime table, in order of use
+    functions = {},    -- sources of functions split off for depth
+    was_split = false,
+  }
+end
+
+--- A writer for one function of a chunk.
+---@param chunk table
+---@return table
+function M.new(chunk)
+  return setmetatable({
+    chunk = chunk,
+    out = {},
+    slots = {},
+    slot_count = 0,
+    trail = {},     -- slots surely filled here, in order, so that leaving a block forgets what it filled
+    nest = 1,
+    temps = 0,      -- most intermediate Booleans in use at once
+    temps_in_use = 0,
+    names = 0,
+  }, Emitter)
+end
+
+function Emitter:line(text)
+  local out = self.out
+  out[#out + 1] = rep("  ", self.nest) .. text
+end
+
+function Emitter:open(text)
+  self:line(text)
+  self.nest = self.nest + 1
+end
+
+function Emitter:close(text)
+  self.nest = self.nest - 1
+  self:line(text or "end")
+end
+
+-- A name for a block-local variable.
+function Emitter:fresh(letter)
+  self.names = self.names + 1
+  return letter .. self.names
+end
+
+function Emitter:helper(name)
+  local helpers = self.chunk.helpers
+  if not helpers[name] then
+    helpers[name] = true
+    helpers[#helpers + 1] = name
+  end
+  return name
+end
+
+--- A constant as it is written in the source.
+function Emitter:constant(value)
+  local kind = type(value)
+  if kind == "number" then
+    return value < 0 and "(" .. integer.to_decimal(value) .. ")" or integer.to_decimal(value)
+  elseif kind == "boolean" or kind == "nil" then
+    return tostring(value)
+  end
+  local chunk = self.chunk
+  local at = chunk.constant_at[value]
+  if not at then
+    at = #chunk.constants + 1
+    chunk.constants[at] = value
+    chunk.constant_at[value] = at
+  end
+  return "K[" .. at .. "]"
+end
+
+function Emitter:accessor(field)
+  local chunk = self.chunk
+  local at = chunk.accessor_at[field.name]
+  if not at then
+    at = #chunk.accessors + 1
+    chunk.accessors[at] = field
+    chunk.accessor_at[field.name] = at
+  end
+  return at <= M.MAX_UPVALUES and "A" .. at or "A[" .. at .. "]"
+end
+
+-- Runs `write` with the output going to a list of its own, and forgets afterwards which slots it filled.
+function Emitter:capture(write, ...)
+  local out, mark = self.out, #self.trail
+  local captured = {}
+  self.out = captured
+  self.nest = self.nest + 1
+  local a, b = write(self, ...)
+  self.nest = self.nest - 1
+  self.out = out
+  self:forget(mark)
+  return captured, a, b
+end
+
+function Emitter:paste(lines)
+  local out = self.out
+  for i = 1, #lines do
+    out[#out + 1] = lines[i]
+  end
+end
+
+function Emitter:forget(mark)
+  local trail = self.trail
+  for i = #trail, mark + 1, -1 do
+    trail[i].is_filled = false
+    trail[i] = nil
+  end
+end
+
+function Emitter:slot(key)
+  local slot = self.slots[key]
+  if not slot then
+    local cells = self.chunk.cells
+    slot = { cell = cells.at[key] }
+    self.slot_count = self.slot_count + 1
+    slot.is_cell = self.slot_count > MAX_LOCALS
+    if not slot.cell and (slot.is_cell or cells.share_all) then
+      cells.count = cells.count + 1
+      slot.cell = cells.count
+      if cells.share_all then
+        cells.at[key] = slot.cell
+      end
+    end
+    slot.name = slot.is_cell and "C[" .. slot.cell .. "]" or "v" .. self.slot_count
+    self.slots[key] = slot
+  end
+  return slot
+end
+
+local WRITE_VALUE = {}
+
+function WRITE_VALUE.field(self, node, name)
+  self:line(format("%s = %s()", name, self:accessor(node.field)))
+end
+
+local function present(base, may_miss)
+  return may_miss and base .. " ~= nil and " or ""
+end
+
+function WRITE_VALUE.index(self, node, name)
+  local base = self:value(node.of)
+  self:line(format("if %s%s.n > %s then %s = %s[%s] end", present(base, node.of.may_miss), base,
+    self:constant(node.position), name, base, self:constant(node.position + 1)))
+end
+
+function WRITE_VALUE.key(self, node, name)
+  local base = self:value(node.of)
+  local key = self:constant(node.name)
+  if node.of.may_miss then
+    self:line(format("if %s ~= nil then %s = %s[%s] end", base, name, base, key))
+  else
+    self:line(format("%s = %s[%s]", name, base, key))
+  end
+end
+
+-- The arguments from number `from` on as expressions, and the conditions under which the call may be made.
+function Emitter:arguments(node, from)
+  local args, guards = {}, {}
+  for i = from, #node.args do
+    local arg = node.args[i]
+    if arg.key then
+      args[#args + 1] = self:value(arg)
+      if arg.may_miss and not node.def.lenient then
+        guards[#guards + 1] = args[#args] .. " ~= nil"
+      end
+    elseif arg.type == types.booleans then
+      args[#args + 1] = self:array(arg)
+    else
+      local name = self:temp()
+      local expression = self:condition(arg, name)
+      if expression ~= name then
+        self:line(format("%s = %s", name, expression))
+      end
+      args[#args + 1] = name
+    end
+  end
+  return args, guards
+end
+
+function WRITE_VALUE.call(self, node, name)
+  local call = self:constant(node.call)
+  local temps = self.temps_in_use
+  if not node.is_mapped then
+    local args, guards = self:arguments(node, 1)
+    if #guards > 0 then
+      self:line(format("if %s then %s = %s(%s) end", concat(guards, " and "), name, call, concat(args, ", ")))
+    else
+      self:line(format("%s = %s(%s)", name, call, concat(args, ", ")))
+    end
+  else
+    self:open("do")
+    local args, guards = self:arguments(node, 2)
+    local list, n = self:fresh("l"), self:fresh("n")
+    self:line(format("local %s, %s = {}, 0", list, n))
+    if #guards > 0 then
+      self:open(format("if %s then", concat(guards, " and ")))
+    end
+    self:spread(node.args[1], function(element)
+      local result = self:fresh("r")
+      table.insert(args, 1, element)
+      self:line(format("local %s = %s(%s)", result, call, concat(args, ", ")))
+      self:line(format("if %s ~= nil then %s = %s + 1; %s[%s] = %s end", result, n, n, list, n, result))
+    end)
+    if #guards > 0 then
+      self:close()
+    end
+    self:line(format("%s.n = %s", list, n))
+    self:line(format("%s = %s", name, list))
+    self:close()
+  end
+  self.temps_in_use = temps
+end
+
+--- The value as an expression without side effects; writes the statements that fill its slot unless it is surely filled.
+function Emitter:value(node)
+  if node.kind == "literal" then
+    return self:constant(node.value)
+  end
+  local slot = self:slot(node.key)
+  if slot.is_filled then
+    return slot.name
+  end
+  local write = WRITE_VALUE[node.kind]
+  if slot.was_touched or slot.cell then
+    -- Perhaps filled: on another path, or by another function.
+    self:open(format("if %s == nil then", slot.name))
+    local mark = #self.trail
+    if slot.cell and not slot.is_cell then
+      local cell = "C[" .. slot.cell .. "]"
+      self:line(format("%s = %s", slot.name, cell))
+      self:open(format("if %s == nil then", slot.name))
+      write(self, node, slot.name)
+      self:line(format("%s = %s", cell, slot.name))
+      self:close()
+    else
+      write(self, node, slot.name)
+    end
+    self:forget(mark)
+    self:close()
+  else
+    write(self, node, slot.name)
+  end
+  slot.was_touched, slot.is_filled = true, true
+  self.trail[#self.trail + 1] = slot
+  return slot.name
+end
+
+-- A loop over the values that a chain with `[*]` spreads out. `body(element)` writes what happens to each; `is_over`, if
+-- given, is the condition on which outer loops end too (the body itself breaks the innermost).
+function Emitter:spread(node, body, is_over)
+  local steps = {}
+  local base = node
+  while base.mapped > 0 do
+    steps[#steps + 1] = base
+    base = base.of
+  end
+  local name = self:value(base)
+  local mark = #self.trail
+  if base.may_miss then
+    self:open(format("if %s ~= nil then", name))
+  end
+  local function step(i, value, is_inner)
+    local at = steps[i]
+    if not at then
+      body(value)
+    elseif at.kind == "each" then
+      local list = value
+      if at.of.type.kind == "Map" then
+        list = self:fresh("m")
+        self:line(format("local %s = %s(%s)", list, self:helper("sorted_values"), value))
+      end
+      local i_name, element = self:fresh("i"), self:fresh("e")
+      self:open(format("for %s = 1, %s.n do", i_name, list))
+      self:line(format("local %s = %s[%s]", element, list, i_name))
+      step(i - 1, element, true)
+      self:close()
+      if is_over and is_inner then
+        self:line(format("if %s then break end", is_over))
+      end
+    else
+      local element = self:fresh("e")
+      if at.kind == "index" then
+        self:line(format("local %s", element))
+        self:line(format("if %s.n > %s then %s = %s[%s] end", value, self:constant(at.position), element, value,
+          self:constant(at.position + 1)))
+      else
+        self:line(format("local %s = %s[%s]", element, value, self:constant(at.name)))
+      end
+      self:open(format("if %s ~= nil then", element))
+      step(i - 1, element, is_inner)
+      self:close()
+    end
+  end
+  step(#steps, name, false)
+  if base.may_miss then
+    self:close()
+  end
+  self:forget(mark)
+end
+
+-- A variable for an intermediate Boolean.
+function Emitter:temp()
+  self.temps_in_use = self.temps_in_use + 1
+  if self.temps_in_use > self.temps then
+    self.temps = self.temps_in_use
+  end
+  return "t" .. self.temps_in_use
+end
+
+local ORDER = {
+  String = { lt = "less", le = "less_equal", gt = "less", ge = "less_equal" },
+  Integer = { lt = "integer_less", le = "integer_less_equal", gt = "integer_less", ge = "integer_less_equal" },
+}
+
+-- The few forms worth writing out; nil sends the comparison to its predicate.
+local INLINE = {}
+
+function INLINE.eq(self, node, x)
+  return format("%s == %s", x, self:constant(node.right)), true
+end
+
+function INLINE.ne(self, node, x)
+  return format("%s ~= %s", x, self:constant(node.right))
+end
+
+local function write_order(self, node, x)
+  local names = ORDER[node.left.type.kind]
+  if not names then
+    return nil
+  end
+  local helper, right = self:helper(names[node.op]), self:constant(node.right)
+  if node.op == "gt" or node.op == "ge" then
+    return format("%s(%s, %s)", helper, right, x)
+  end
+  return format("%s(%s, %s)", helper, x, right)
+end
+
+INLINE.lt, INLINE.le, INLINE.gt, INLINE.ge = write_order, write_order, write_order, write_order
+
+INLINE["in"] = function(self, node, x)
+  local set = node.right
+  if set.list then
+    return format("%s(%s) == true", self:constant(set.contains), x)
+  elseif set.in_range then
+    return nil
+  elseif set.count == 0 then
+    return "false", true
+  elseif set.count == 1 then
+    return format("%s == %s", x, self:constant((next(set.members)))), true
+  end
+  return format("%s[%s] ~= nil", self:constant(set.members), x), false
+end
+
+function INLINE.contains(self, node, x)
+  return format("%s(%s, %s, 1, true) ~= nil", self:helper("find"), x, self:constant(node.right))
+end
+
+--- One comparison as an expression that is true or false.
+---@param node table  kind "compare"
+---@param x string    the left-hand side, a name
+---@param may_miss boolean
+function Emitter:compare(node, x, may_miss)
+  local inline = INLINE[node.op]
+  local expression, takes_nil
+  if inline then
+    expression, takes_nil = inline(self, node, x)
+  end
+  if not expression then
+    local right = node.right
+    if type(right) ~= "table" then
+      right = node
+    end
+    -- One predicate per right-hand side, so that specialisations of one document share it.
+    right.predicate = right.predicate or operators.predicate(node)
+    expression = format("%s(%s)", self:constant(right.predicate), x)
+  end
+  if may_miss and not takes_nil then
+    return format("(%s ~= nil and %s)", x, expression)
+  end
+  return expression
+end
+
+local EMPTY = { n = 0 }
+local PAIR = { ["and"] = "both", ["or"] = "either", ["xor"] = "differ" }
+
+-- An array of Booleans as the name of a block-local variable or a constant.
+function Emitter:array(node)
+  local kind = node.kind
+  if PAIR[kind] then
+    local list = self:array(node[1])
+    for i = 2, #node do
+      local name, right = self:fresh("b"), self:array(node[i])
+      self:line(format("local %s = %s(%s, %s)", name, self:helper(PAIR[kind]), list, right))
+      list = name
+    end
+    return list
+  end
+  if kind == "constants" then
+    return self:constant(node.values)
+  elseif kind == "not" then
+    local of, name = self:array(node.of), self:fresh("b")
+    self:line(format("local %s = %s(%s)", name, self:helper("negate"), of))
+    return name
+  elseif kind == "compare" or node.value.mapped > 0 then
+    local name, n = self:fresh("b"), self:fresh("n")
+    self:line(format("local %s, %s = {}, 0", name, n))
+    self:spread(kind == "compare" and node.left or node.value, function(element)
+      local result = kind == "compare" and self:compare(node, element, false) or element .. " == true"
+      self:line(format("%s = %s + 1; %s[%s] = %s", n, n, name, n, result))
+    end)
+    self:line(format("%s.n = %s", name, n))
+    return name
+  end
+  local value = self:value(node.value)
+  if not node.value.may_miss then
+    return value
+  end
+  local name = self:fresh("b")
+  self:line(format("local %s = %s or %s", name, value, self:constant(EMPTY)))
+  return name
+end
+
+local WRITE_CONDITION = {}
+
+function WRITE_CONDITION.constant(_, node)
+  return tostring(node.value), 0
+end
+
+function WRITE_CONDITION.test(self, node)
+  return self:value(node.value) .. " == true", 0
+end
+
+function WRITE_CONDITION.compare(self, node)
+  local left = node.left
+  return self:compare(node, self:value(left), left.may_miss), 0
+end
+
+WRITE_CONDITION["not"] = function(self, node, d)
+  local of, depth = self:condition(node.of, d)
+  return "not (" .. of .. ")", depth + 1
+end
+
+-- any(c), all(c) and their negations over one chain become a loop that stops at the first decisive element.
+local function write_quantified(self, node, d)
+  local is_any, of, negated = node.kind == "any", node.of, false
+  while of.kind == "not" do
+    of, negated = of.of, not negated
+  end
+  self:open("do")
+  if of.kind == "compare" or of.kind == "test" then
+    self:line(format("%s = %s", d, is_any and "false" or "true"))
+    local over = is_any and d or "not " .. d
+    local chain = of.left or of.value
+    if chain.mapped == 0 then
+      chain = { kind = "each", of = chain, mapped = 1, type = types.boolean }
+    end
+    self:spread(chain, function(element)
+      local hit = of.kind == "compare" and self:compare(of, element, false) or element .. " == true"
+      if is_any == negated then
+        hit = "not (" .. hit .. ")"
+      end
+      self:line(format("if %s then %s = %s; break end", hit, d, is_any and "true" or "false"))
+    end, over)
+  else
+    local mark = #self.trail
+    local list = self:array(node.of)
+    self:line(format("%s = %s(%s)", d, self:helper(node.kind), list))
+    self:forget(mark)
+  end
+  self:close()
+  return d, 0
+end
+
+WRITE_CONDITION.any, WRITE_CONDITION.all = write_quantified, write_quantified
+
+-- `and` and `or`: operands that are plain expressions are joined; one that needs statements first runs in a block that is only
+-- entered while the answer is open.
+local function write_chain(self, node, d)
+  local is_and = node.kind == "and"
+  local word = is_and and " and " or " or "
+  local expression, depth = self:condition(node[1], d)
+  local parts = { "(" .. expression .. ")" }
+  if expression == d then
+    parts[1] = d
+  end
+  for i = 2, #node do
+    local lines, right, right_depth = self:capture(self.condition, node[i], d)
+    if #lines == 0 then
+      parts[#parts + 1] = "(" .. right .. ")"
+      depth = right_depth > depth and right_depth or depth
+    else
+      local so_far = concat(parts, word)
+      if so_far ~= d then
+        self:line(format("%s = %s", d, so_far))
+      end
+      self:open(format(is_and and "if %s then" or "if not %s then", d))
+      self:paste(lines)
+      if right ~= d then
+        self:line(format("%s = %s", d, right))
+      end
+      self:close()
+      parts, depth = { d }, 0
+    end
+  end
+  return concat(parts, word), depth + 1
+end
+
+WRITE_CONDITION["and"], WRITE_CONDITION["or"] = write_chain, write_chain
+
+function WRITE_CONDITION.xor(self, node, d)
+  local expression = self:condition(node[1], d)
+  if expression ~= d then
+    self:line(format("%s = %s", d, expression))
+  end
+  local temps = self.temps_in_use
+  local other = self:temp()
+  for i = 2, #node do
+    local right = self:condition(node[i], other)
+    self:line(format("%s = %s ~= (%s)", d, d, right))
+  end
+  self.temps_in_use = temps
+  return d, 0
+end
+
+-- A condition too deep for one function becomes a function of the chunk, which reads its values for itself.
+local function split_off(self, node)
+  local chunk = self.chunk
+  chunk.was_split = true
+  local inner = M.new(chunk)
+  local body = inner:finish(node)
+  local name = "f" .. (#chunk.functions + 1)
+  chunk.functions[#chunk.functions + 1] = format("local function %s()\n%send", name, body)
+  return name .. "()", 0
+end
+
+--- The condition as an expression that is true or false; writes the statements that it needs first.
+---@param node table
+---@param d string  a variable that these statements, and the expression, may use
+---@return string expression
+---@return integer depth  parentheses within it
+function Emitter:condition(node, d)
+  if self.nest > MAX_NEST then
+    return split_off(self, node)
+  end
+  local expression, depth = WRITE_CONDITION[node.kind](self, node, d)
+  if depth > MAX_INLINE then
+    self:line(format("%s = %s", d, expression))
+    return d, 0
+  end
+  return expression, depth
+end
+
+--- Declares the variables used and returns the whole body.
+function Emitter:body()
+  local head = {}
+  local function declare(letter, count)
+    local names = {}
+    for i = 1, count do
+      names[i] = letter .. i
+    end
+    if count > 0 then
+      head[#head + 1] = "  local " .. concat(names, ", ")
+    end
+  end
+  declare("v", self.slot_count < MAX_LOCALS and self.slot_count or MAX_LOCALS)
+  declare("t", self.temps)
+  head[#head + 1] = concat(self.out, "\n")
+  return concat(head, "\n") .. "\n"
+end
+
+--- A body that returns one condition.
+function Emitter:finish(node)
+  local d = self:temp()
+  self:line("return " .. self:condition(node, d))
+  return self:body()
+end
+
+return M

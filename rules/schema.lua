@@ -1,0 +1,91 @@
+-- moongate.rules.schema: what a host lets expressions speak about: fields, functions, regular expressions, lists.
+--
+-- Built once by the host, then only read. A field that the host cannot compute may carry a constant; it folds away when rules
+-- are compiled. Mistakes in a declaration are the host programmer's and raise an error. Holds no values of any request.
+
+local functions = require "moongate.rules.functions"
+local types = require "moongate.rules.types"
+
+local M = {}
+
+---@class moongate.rules.Field
+---@field name string
+---@field type moongate.rules.Type
+---@field access (fun(): any)|nil  the value for the current request; takes nothing, never nil unless the value is missing
+---@field constant any             the value, when it is the same for every request
+---@field source any               the host's own note, handed through
+
+---@class moongate.rules.Schema
+---@field fields table<string, moongate.rules.Field>
+---@field functions table<string, table>
+---@field regex table|nil   { compile = fun(pattern): matcher|nil, err }, matcher = fun(value): boolean
+---@field lists table|nil   { find = fun(name, type_name): (fun(value): boolean)|nil }
+
+local NAME = "^[A-Za-z0-9_]+$"
+
+local function is_name(name)
+  if type(name) ~= "string" or name == "" then
+    return false
+  end
+  for segment in (name .. "."):gmatch("([^.]*)%.") do
+    if not segment:find(NAME) then
+      return false
+    end
+  end
+  return true
+end
+
+local function add_field(fields, declared)
+  local name = declared.name
+  if not is_name(name) then
+    error(("%q is no field name"):format(tostring(name)), 0)
+  end
+  if fields[name] then
+    error(("field %q is declared twice"):format(name), 0)
+  end
+  local kind, err = types.parse(declared.type)
+  if not kind then
+    error(("field %q: %s"):format(name, err), 0)
+  end
+  fields[name] = {
+    name = name,
+    type = kind,
+    access = declared.access,
+    constant = declared.constant,
+    source = declared.source,
+  }
+end
+
+--- Builds a schema.
+---@param spec { fields: table[], functions: table[]|nil, regex: table|nil, lists: table|nil }
+---@return moongate.rules.Schema
+function M.new(spec)
+  local fields = {}
+  for _, declared in ipairs(spec.fields) do
+    add_field(fields, declared)
+  end
+  for _, name in ipairs { "true", "false" } do -- so that the whole expression `true` means every request
+    if not fields[name] then
+      add_field(fields, { name = name, type = "Boolean", constant = name == "true" })
+    end
+  end
+
+  local known = {}
+  for name, def in pairs(functions.builtin) do
+    known[name] = def
+  end
+  for _, def in ipairs(spec.functions or {}) do
+    if not is_name(def.name) then
+      error(("%q is no function name"):format(tostring(def.name)), 0)
+    end
+    known[def.name] = def
+  end
+  for name in pairs(known) do
+    if fields[name] then
+      error(("%q is both a field and a function"):format(name), 0)
+    end
+  end
+  return { fields = fields, functions = known, regex = spec.regex, lists = spec.lists }
+end
+
+return M
