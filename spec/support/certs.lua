@@ -1,0 +1,192 @@
+-- Makes certificate authorities and certificates with the openssl command line, in a temporary directory that goes with the
+-- process. For unit and flow specs alike: everything is there as text and as a file.
+--
+--   local root = certs.ca("Acme Root")                      -- { pem, key, path, key_path, name }
+--   local client = certs.leaf(root, { cn = "pump-17" })     -- a client certificate, plus chain_path (leaf and issuer)
+--   local server = certs.leaf(root, { cn = "a.test", eku = "serverAuth", san = "DNS:a.test" })
+--   local sub = certs.ca("Acme Issuing", { issuer = root, path_length = 0 })
+--
+-- Options of both: subject ("/CN=…"), key (an entry of KEYS, or another certificate to share its key), digest, days,
+-- not_before and not_after (UNIX seconds), extensions (lines that replace those of the same name; "name=" drops one).
+
+local M = {}
+
+local KEYS = {
+  ["P-256"] = "ecparam -name prime256v1 -genkey -noout",
+  ["P-384"] = "ecparam -name secp384r1 -genkey -noout",
+  ["P-192"] = "ecparam -name prime192v1 -genkey -noout",
+  ["P-256 explicit"] = "ecparam -name prime256v1 -genkey -noout -param_enc explicit",
+  ["RSA 1024"] = "genrsa 1024",
+  ["RSA 2048"] = "genrsa 2048",
+  ["Ed25519"] = "genpkey -algorithm ed25519",
+}
+
+local function run(command)
+  local pipe = assert(io.popen(command .. " 2>&1; echo \"status=$?\""))
+  local text = pipe:read("*a")
+  pipe:close()
+  local output, status = text:match("^(.*)status=(%d+)%s*$")
+  if status ~= "0" then error(("%s\n%s"):format(command, output), 3) end
+  return output
+end
+
+local function quote(text) return "'" .. text:gsub("'", "'\\''") .. "'" end
+
+local directory
+
+--- The directory of everything made here; removed when the process ends.
+---@return string
+function M.directory()
+  if not directory then
+    directory = run("mktemp -d"):gsub("%s+$", "")
+    local guard = newproxy(true)
+    getmetatable(guard).__gc = function() os.execute("rm -rf " .. quote(directory)) end
+    M.guard = guard
+  end
+  return directory
+end
+
+local function read(path)
+  local file = assert(io.open(path, "rb"))
+  local text = file:read("*a")
+  file:close()
+  return text
+end
+
+--- Writes `text` into a fresh file of the directory.
+---@param text string
+---@param suffix string?
+---@return string path
+function M.write(text, suffix)
+  M.count = (M.count or 0) + 1
+  local path = ("%s/%d%s"):format(M.directory(), M.count, suffix or "")
+  local file = assert(io.open(path, "wb"))
+  file:write(text)
+  file:close()
+  return path
+end
+
+local function make_key(kind)
+  if type(kind) == "table" then return kind.key_path end
+  local path = M.write("", ".key")
+  run(("openssl %s -out %s"):format(assert(KEYS[kind], "no such kind of key"), path))
+  os.execute("chmod 600 " .. path)
+  return path
+end
+
+-- Defaults overridden by name; the order of the lines stays.
+local function merge_extensions(defaults, given)
+  local lines, at = {}, {}
+  for _, list in ipairs { defaults, given or {} } do
+    for _, line in ipairs(list) do
+      local name, value = line:match("^([^=]+)=(.*)$")
+      if not at[name] then
+        at[name] = #lines + 1
+      end
+      lines[at[name]] = value == "" and "" or line
+    end
+  end
+  local kept = {}
+  for _, line in ipairs(lines) do
+    if line ~= "" then kept[#kept + 1] = line end
+  end
+  return table.concat(kept, "\n") .. "\n"
+end
+
+local function asn1_time(seconds) return os.date("!%Y%m%d%H%M%SZ", seconds) end
+
+-- `openssl x509` cannot say when a validity begins; `openssl ca` can, and wants a small office for it.
+local function sign_with_dates(request, key_path, extensions, options, out)
+  local office = run("mktemp -d " .. M.directory() .. "/ca.XXXXXX"):gsub("%s+$", "")
+  local issuer = options.issuer
+  local config = ("[ca]\ndefault_ca=d\n[d]\ndatabase=%s/db\nnew_certs_dir=%s\nunique_subject=no\npolicy=p\n"
+    .. "email_in_dn=yes\ndefault_md=%s\nrand_serial=yes\npreserve=yes\n[p]\n"):format(office, office, options.digest)
+  for _, field in ipairs { "CN", "O", "OU", "C", "ST", "L", "emailAddress" } do config = config .. field .. "=optional\n" end
+  local config_path = M.write(config .. "[ext]\n" .. extensions, ".cnf")
+  run(("touch %s/db && openssl ca -batch -notext -config %s -extensions ext -in %s -out %s -startdate %s -enddate %s %s"):format(
+    office, config_path, request, out, asn1_time(options.not_before or os.time() - 86400),
+    asn1_time(options.not_after or os.time() + 86400 * 30),
+    issuer and ("-cert %s -keyfile %s"):format(issuer.path, issuer.key_path) or ("-selfsign -keyfile " .. key_path)))
+end
+
+local function issue(options, default_extensions)
+  local key_path = make_key(options.key or "P-256")
+  local issuer = options.issuer
+  options.digest = options.digest or "sha256"
+  local extensions = merge_extensions(default_extensions, options.extensions)
+  local request, out = M.write("", ".csr"), M.write("", ".pem")
+  run(("openssl req -new -utf8 -key %s -subj %s -%s -out %s"):format(key_path, quote(options.subject),
+    options.digest == "md5" and "sha256" or options.digest, request))
+  if options.not_before or options.not_after then
+    sign_with_dates(request, key_path, extensions, options, out)
+  else
+    local serial = options.serial or ("0x5%s"):format(run("openssl rand -hex 15"):gsub("%s+$", ""))
+    local pubkey = options.public_key_path and (" -force_pubkey " .. options.public_key_path) or ""
+    run(("openssl x509 -req -in %s -days %d -%s -set_serial %s -extfile %s%s -out %s %s"):format(request,
+      options.days or 30, options.digest, serial, M.write(extensions, ".ext"), pubkey, out,
+      issuer and ("-CA %s -CAkey %s"):format(issuer.path, issuer.key_path) or ("-signkey " .. key_path)))
+  end
+  local made = { path = out, key_path = key_path, pem = read(out), key = read(key_path), name = options.subject }
+  made.chain = issuer and made.pem .. (issuer.chain or issuer.pem) or made.pem
+  made.chain_path = M.write(made.chain, ".chain.pem")
+  return made
+end
+
+local function copy(options)
+  local out = {}
+  for key, value in pairs(options or {}) do out[key] = value end
+  return out
+end
+
+--- A CA: self-signed, or below options.issuer.
+---@param name string its common name, unless options.subject is given
+---@param options table|nil path_length, and those above
+---@return table certificate { pem, key, path, key_path, chain, chain_path }
+function M.ca(name, options)
+  options = copy(options)
+  options.subject = options.subject or ("/CN=" .. name)
+  return issue(options, {
+    "basicConstraints=critical,CA:TRUE" .. (options.path_length and (",pathlen:" .. options.path_length) or ""),
+    "keyUsage=critical,keyCertSign,cRLSign",
+    "subjectKeyIdentifier=hash",
+    "authorityKeyIdentifier=" .. (options.issuer and "keyid" or ""),
+  })
+end
+
+--- An end-entity certificate; for a client unless `eku` says otherwise.
+---@param ca table|nil its issuer; nil: self-signed
+---@param options table|nil cn, eku (false: none), san, and those above
+---@return table certificate
+function M.leaf(ca, options)
+  options = copy(options)
+  options.issuer = ca
+  options.subject = options.subject or ("/CN=" .. (options.cn or "leaf"))
+  return issue(options, {
+    "basicConstraints=critical,CA:FALSE",
+    "keyUsage=critical,digitalSignature",
+    "extendedKeyUsage=" .. (options.eku == false and "" or options.eku or "clientAuth"),
+    "subjectKeyIdentifier=hash",
+    "authorityKeyIdentifier=" .. (ca and "keyid" or ""),
+    "subjectAltName=" .. (options.san or ""),
+  })
+end
+
+--- The public key file of an RSA key that nobody has: any odd modulus will do for a certificate that is only presented.
+---@param bits integer
+---@return string path
+function M.rsa_public_key(bits)
+  local config = ("asn1=SEQUENCE:spki\n[spki]\na=SEQUENCE:alg\nk=BITWRAP,SEQUENCE:key\n[alg]\no=OID:rsaEncryption\nn=NULL\n"
+    .. "[key]\nm=INTEGER:0x%sF1\ne=INTEGER:0x010001\n"):format(("C3"):rep(bits / 8 - 1))
+  local der = M.write("", ".der")
+  run(("openssl asn1parse -noout -genconf %s -out %s"):format(M.write(config, ".cnf"), der))
+  local pem = M.write("", ".pub")
+  run(("openssl pkey -pubin -inform DER -in %s -out %s"):format(der, pem))
+  return pem
+end
+
+--- Runs `openssl …` and returns what it printed.
+---@param arguments string
+---@return string
+function M.openssl(arguments) return run("openssl " .. arguments) end
+
+return M
