@@ -1,0 +1,60 @@
+#include "script/bridge.h"
+
+#ifndef MOONGATE_VERSION
+#error "MOONGATE_VERSION comes from the build"
+#endif
+
+int moon_ffi_abi(void) {
+    return MOON_FFI_ABI;
+}
+
+const char *moon_ffi_version(void) {
+    return MOONGATE_VERSION;
+}
+
+uint64_t moon_ffi_snapshot_generation(const struct moon_snapshot *snapshot) {
+    return moon_snapshot_generation(snapshot);
+}
+
+const struct moon_section *moon_ffi_snapshot_section(const struct moon_snapshot *snapshot, size_t index) {
+    return moon_snapshot_section(snapshot, index);
+}
+
+void moon_ffi_section_domain(const struct moon_section *section, struct moon_str *domain) {
+    *domain = moon_section_domain(section);
+}
+
+void moon_ffi_section_rules(const struct moon_section *section, struct moon_str *rules) {
+    *rules = moon_section_rules(section);
+}
+
+void moon_ffi_host_name(const struct moon_host *host, struct moon_str *name) {
+    *name = host->name;
+}
+
+const struct moon_section *moon_ffi_host_section(const struct moon_host *host) {
+    return host->section;
+}
+
+/* Lua hands in any number; a line with an odd level is better than no line. */
+static enum moon_log_level level_of(int level) {
+    if (level < MOON_LOG_ERROR)
+        return MOON_LOG_ERROR;
+    if (level > MOON_LOG_DEBUG)
+        return MOON_LOG_DEBUG;
+    return (enum moon_log_level)level;
+}
+
+void moon_ffi_log(struct moon_log_channel *channel, int level, const char *subject, const char *what,
+                  const char *detail, size_t detail_len) {
+    if (!moon_log_wants(channel, level_of(level)))
+        return;
+    moon_log_begin(channel, level_of(level), subject, what);
+    if (detail)
+        moon_log_str(channel, "detail", moon_str(detail, detail_len));
+    moon_log_end(channel);
+}
+
+bool moon_ffi_log_wants(const struct moon_log_channel *channel, int level) {
+    return moon_log_wants(channel, level_of(level));
+}

@@ -1,0 +1,42 @@
+/* script/bridge.h — the stair between Lua and C that every state walks: flat functions for LuaJIT's FFI over what the
+ * gateway serves. Read by the C compiler and, the marked regions, by LuaJIT (module moongate.cdef): plain types only.
+ * Nothing here allocates, waits or calls back. What only the control state may do is in script/control.h. */
+#ifndef MOON_SCRIPT_BRIDGE_H
+#define MOON_SCRIPT_BRIDGE_H
+
+#include "base/log.h"
+#include "gate/facts.h"
+#include "gate/snapshot.h"
+
+/* Visible to LuaJIT in a binary that hides everything else. */
+#define MOON_FFI __attribute__((visibility("default")))
+
+/* Raised whenever a struct or function in a marked region changes its meaning; lua/ffi.lua refuses to run against
+ * another. */
+#define MOON_FFI_ABI 1
+
+/* ffi: begin */
+struct moon_snapshot;
+struct moon_section;
+struct moon_log_channel;
+
+MOON_FFI int moon_ffi_abi(void);
+MOON_FFI const char *moon_ffi_version(void); /* constant, NUL terminated */
+
+/* The snapshot that is being adopted (gate/snapshot.h says how long it lives). Sections: NULL past the end. */
+MOON_FFI uint64_t moon_ffi_snapshot_generation(const struct moon_snapshot *snapshot);
+MOON_FFI const struct moon_section *moon_ffi_snapshot_section(const struct moon_snapshot *snapshot, size_t index);
+/* Views are borrowed from the section. */
+MOON_FFI void moon_ffi_section_domain(const struct moon_section *section, struct moon_str *domain);
+MOON_FFI void moon_ffi_section_rules(const struct moon_section *section, struct moon_str *rules);
+/* The host that a request's facts point to. The view is borrowed from the host. */
+MOON_FFI void moon_ffi_host_name(const struct moon_host *host, struct moon_str *name);
+MOON_FFI const struct moon_section *moon_ffi_host_section(const struct moon_host *host);
+
+/* One log line of this thread. `level` as in base/log.h; `detail` may be NULL. Copies. */
+MOON_FFI void moon_ffi_log(struct moon_log_channel *channel, int level, const char *subject, const char *what,
+                           const char *detail, size_t detail_len);
+MOON_FFI bool moon_ffi_log_wants(const struct moon_log_channel *channel, int level);
+/* ffi: end */
+
+#endif

@@ -1,0 +1,98 @@
+/* script/control.h — what only the control state may do: look into certificates, build what will be served, publish it,
+ * ask for its status, write files that survive a crash. Flat functions for lua/control.lua through FFI; everything on
+ * the control thread. Built things are counted: Lua owns one count and gives it back through the matching _free (as
+ * ffi.gc finalizer); whatever takes a thing counts it for itself. Texts go in as pointer and length, and are copied. */
+#ifndef MOON_SCRIPT_CONTROL_H
+#define MOON_SCRIPT_CONTROL_H
+
+#include "base/log.h"
+#include "gate/gateway.h"
+#include "gate/snapshot.h"
+#include "script/bridge.h"
+#include "tls/certificate.h"
+#include "tls/local_ca.h"
+
+/* What the control state works with; filled by the program, borrowed as long as the state lives. Opaque to Lua. */
+struct moon_control {
+    struct moon_gateway *gateway; /* NULL while there is none (specs, rehearsals from the command line) */
+    struct moon_local_ca *local_ca;
+    struct moon_log_channel *log;
+    uint32_t next_host_id; /* begins at 1 and never goes back */
+};
+
+/* ffi: begin */
+struct moon_control;
+struct moon_trust;
+struct moon_tls_policy;
+struct moon_origin_terms;
+
+/* UNIX seconds, with microseconds. */
+MOON_FFI double moon_ffi_now(void);
+MOON_FFI void moon_ffi_random(void *room, size_t size);
+MOON_FFI void moon_ffi_sha256(unsigned char *digest, const char *data, size_t len); /* 32 bytes of room */
+MOON_FFI bool moon_ffi_equal(const char *a, const char *b, size_t len);             /* in constant time */
+
+/* As tls/certificate.h: 0, or a negative code and diag. */
+MOON_FFI int moon_ffi_certificates(struct moon_certificate *list, size_t room, size_t *count, const char *pem,
+                                   size_t len, struct moon_diag *diag);
+MOON_FFI int moon_ffi_match_key(const char *pem, size_t pem_len, const char *key, size_t key_len,
+                                struct moon_diag *diag);
+
+/* Each _new gives 0 and one count in *out, or a negative code, diag and NULL in *out. */
+MOON_FFI int moon_ffi_trust_new(struct moon_trust **out, const struct moon_str *pems, size_t count,
+                                struct moon_diag *diag);
+MOON_FFI void moon_ffi_trust_free(struct moon_trust *trust);
+
+/* A server certificate of the local CA for these names (at least one), and the TLS terms around it. The key never
+ * reaches Lua. */
+MOON_FFI int moon_ffi_policy_issue(struct moon_tls_policy **out, struct moon_control *control,
+                                   const struct moon_str *names, size_t count, struct moon_diag *diag);
+/* The same around an uploaded certificate chain and its key. */
+MOON_FFI int moon_ffi_policy_new(struct moon_tls_policy **out, const char *certificates, size_t certificates_len,
+                                 const char *key, size_t key_len, struct moon_diag *diag);
+MOON_FFI void moon_ffi_policy_free(struct moon_tls_policy *policy);
+
+/* Texts may be NULL: not given. */
+struct moon_ffi_origin {
+    struct moon_str url;
+    struct moon_str host_header;
+    struct moon_str sni;
+    struct moon_str ca;
+    bool verify;
+};
+MOON_FFI int moon_ffi_origin_new(struct moon_origin_terms **out, const struct moon_ffi_origin *origin,
+                                 struct moon_diag *diag);
+MOON_FFI void moon_ffi_origin_free(struct moon_origin_terms *origin);
+
+/* gate/snapshot.h: new, add each host, seal; then never changed. `policy` of a host, `trust` and `origin` may be NULL.
+ */
+MOON_FFI struct moon_section *moon_ffi_section_new(const char *domain, size_t domain_len, const char *rules,
+                                                   size_t rules_len, struct moon_tls_policy *policy);
+MOON_FFI int moon_ffi_section_add(struct moon_section *section, const char *name, size_t len,
+                                  struct moon_tls_policy *policy, struct moon_trust *trust,
+                                  struct moon_origin_terms *origin, struct moon_diag *diag);
+MOON_FFI void moon_ffi_section_seal(struct moon_section *section, struct moon_control *control);
+MOON_FFI void moon_ffi_section_free(struct moon_section *section);
+
+MOON_FFI int moon_ffi_snapshot_new(struct moon_snapshot **out, uint64_t generation, struct moon_section **sections,
+                                   size_t count, struct moon_tls_policy *fallback, struct moon_diag *diag);
+MOON_FFI void moon_ffi_snapshot_free(struct moon_snapshot *snapshot);
+
+/* Waits until every worker serves `snapshot`, at most `deadline_ms`. Refused when there is no gateway. */
+MOON_FFI int moon_ffi_publish(struct moon_control *control, struct moon_snapshot *snapshot, unsigned deadline_ms,
+                              struct moon_diag *diag);
+
+/* Of no gateway: no workers, all zero. */
+MOON_FFI unsigned moon_ffi_workers(const struct moon_control *control);
+MOON_FFI uint64_t moon_ffi_generation(const struct moon_control *control, unsigned worker);
+MOON_FFI void moon_ffi_counters(const struct moon_control *control, struct moon_counters *sum);
+
+/* Where lua/log.lua writes to in this state; borrowed. */
+MOON_FFI struct moon_log_channel *moon_ffi_control_log(struct moon_control *control);
+
+/* Replaces the file `path` (NUL terminated) by `data`, or leaves it as it was: temporary file (0600), fsync, rename,
+ * fsync of the directory. MOON_ESYSTEM with diag. */
+MOON_FFI int moon_ffi_write_file(const char *path, const char *data, size_t len, struct moon_diag *diag);
+/* ffi: end */
+
+#endif

@@ -1,0 +1,435 @@
+-- moongate.control: what the admin API may ask of the core: look into certificates, build and prove what will be served, publish
+-- it, ask for its status.
+--
+-- Flat FFI functions below (core/script/control.h), plain Lua values and opaque handles above; on the control thread only.
+-- A section is one zone, built and proven whole: trust sets, TLS terms, origins, rules. Things with equal content are built
+-- once and shared while somebody holds them. C things are counted; the finalizer of each handle gives its count back.
+-- What the world may get wrong comes back as nil and { where, text }; nothing here knows the store or HTTP.
+
+local bridge = require "moongate.ffi"
+local fields = require "moongate.fields"
+local json = require "moongate.json"
+local rules = require "moongate.rules"
+local ruleset = require "moongate.ruleset"
+
+local C, ffi = bridge.C, bridge.ffi
+
+local M = {}
+
+local CERTIFICATES_MAX = 32       -- MOON_CERTIFICATES_MAX of core/tls/certificate.h
+local PUBLISH_DEADLINE_MS = 5000
+local NAMES_PER_CERTIFICATE = 100 -- more names make every handshake of the zone heavier
+local REISSUE_SECONDS = 90 * 86400 -- a certificate of the local CA lives 397 days; one that is built anew is younger
+local FALLBACK_NAME = "moongate.invalid" -- for clients that name no host or one that nobody serves
+
+-- Handles are small for Lua's garbage collector whatever they hold in C (a TLS context, thousands of hosts), so it would be in no
+-- hurry: every so many publications it is told to collect.
+local PUBLICATIONS_PER_COLLECTION = 32
+
+local control -- struct moon_control *, once attached
+local served  -- the snapshot handle that was published last
+local publications = 0
+
+---@class moongate.control.Diagnostic
+---@field where string  which part of the input; may be empty
+---@field text string
+local Diagnostic = {}
+Diagnostic.__index = Diagnostic
+Diagnostic.__tostring = function(self)
+  return self.where ~= "" and self.where .. ": " .. self.text or self.text
+end
+
+local function refusal(where, text)
+  return nil, setmetatable({ where = where, text = text }, Diagnostic)
+end
+
+local diag = ffi.new("struct moon_diag[1]") -- scratch: read at once after each call
+
+local function refused()
+  return refusal(ffi.string(diag[0].where), ffi.string(diag[0].text))
+end
+
+local function view(text)
+  return ffi.new("struct moon_str", ffi.cast("const char *", text), #text)
+end
+
+-- An array of views and the table that keeps their strings alive.
+local function views(texts)
+  local list = ffi.new("struct moon_str[?]", #texts)
+  for i, text in ipairs(texts) do
+    list[i - 1].data = ffi.cast("const char *", text)
+    list[i - 1].len = #text
+  end
+  return list, texts
+end
+
+--- Gives this module the core's side. Once per state, before anything is built.
+---@param pointer ffi.cdata*  struct moon_control *
+function M.attach(pointer)
+  control = pointer
+end
+
+local function attached()
+  return control or error("this Lua state is not the control plane's", 3)
+end
+
+-- ---- small things ----
+
+--- UNIX seconds, with microseconds.
+---@return number
+function M.now()
+  return C.moon_ffi_now()
+end
+
+--- Bytes from the CSPRNG.
+---@param count integer
+---@return string
+function M.random(count)
+  local room = ffi.new("unsigned char[?]", count)
+  C.moon_ffi_random(room, count)
+  return ffi.string(room, count)
+end
+
+---@param bytes string
+---@return string digest  32 raw bytes
+function M.sha256(bytes)
+  local digest = ffi.new("unsigned char[32]")
+  C.moon_ffi_sha256(digest, bytes, #bytes)
+  return ffi.string(digest, 32)
+end
+
+--- Compares in a time that does not depend on where two strings of one length differ.
+---@param a string
+---@param b string
+---@return boolean
+function M.equal(a, b)
+  return #a == #b and C.moon_ffi_equal(a, b, #a)
+end
+
+--- Replaces a file, or leaves it as it was; mode 0600, on disk when this returns.
+---@param path string
+---@param text string
+---@return true|nil
+---@return moongate.control.Diagnostic|nil
+function M.write_file_atomically(path, text)
+  if C.moon_ffi_write_file(path, text, #text, diag) ~= 0 then
+    return refused()
+  end
+  return true
+end
+
+-- ---- certificates ----
+
+local descriptions -- scratch for certificates(): large, hence made on first use
+
+local function describe(certificate)
+  return {
+    is_ca = certificate.is_ca,
+    self_issued = certificate.self_issued,
+    signature_allowed = certificate.signature_allowed,
+    key_allowed = certificate.key_allowed,
+    not_before = tonumber(certificate.not_before),
+    not_after = tonumber(certificate.not_after),
+    signature = ffi.string(certificate.signature),
+    key = ffi.string(certificate.key),
+    serial = ffi.string(certificate.serial),
+    sha256 = ffi.string(certificate.sha256),
+    subject = ffi.string(certificate.subject),
+    issuer = ffi.string(certificate.issuer),
+  }
+end
+
+--- What an uploaded PEM text holds; core/tls/certificate.h says what each member is.
+---@param pem string
+---@return table[]|nil
+---@return moongate.control.Diagnostic|nil
+function M.certificates(pem)
+  descriptions = descriptions or ffi.new("struct moon_certificate[?]", CERTIFICATES_MAX)
+  local count = ffi.new("size_t[1]")
+  if C.moon_ffi_certificates(descriptions, CERTIFICATES_MAX, count, pem, #pem, diag) ~= 0 then
+    return refused()
+  end
+  local list = {}
+  for i = 1, tonumber(count[0]) do
+    list[i] = describe(descriptions[i - 1])
+  end
+  return list
+end
+
+--- Whether a private key belongs to the first certificate.
+---@param pem string
+---@param private_key string
+---@return true|nil
+---@return moongate.control.Diagnostic|nil  where: "private_key" (unreadable) or "match" (another's)
+function M.match_key(pem, private_key)
+  if C.moon_ffi_match_key(pem, #pem, private_key, #private_key, diag) ~= 0 then
+    return refused()
+  end
+  return true
+end
+
+-- ---- parts of a section ----
+
+-- Shared while a section holds them: content → handle.
+local trusts = setmetatable({}, { __mode = "v" })
+local origins = setmetatable({}, { __mode = "v" })
+local policies = setmetatable({}, { __mode = "v" }) -- values: { handle, issued }
+
+local function build_trust(pems)
+  local list, kept = views(pems)
+  local out = ffi.new("struct moon_trust *[1]")
+  if C.moon_ffi_trust_new(out, list, #kept, diag) ~= 0 then
+    return refused()
+  end
+  return ffi.gc(out[0], C.moon_ffi_trust_free)
+end
+
+local function trust_of(pems)
+  local key = table.concat(pems, "\0")
+  local found, err = trusts[key], nil
+  if not found then
+    found, err = build_trust(pems)
+    trusts[key] = found
+  end
+  return found, err
+end
+
+local function text_of(value)
+  return type(value) == "string" and value or ""
+end
+
+local function build_origin(texts, verify)
+  local terms = ffi.new("struct moon_ffi_origin")
+  terms.url, terms.host_header, terms.sni, terms.ca = view(texts[1]), view(texts[2]), view(texts[3]), view(texts[4])
+  terms.verify = verify
+  local out = ffi.new("struct moon_origin_terms *[1]")
+  if C.moon_ffi_origin_new(out, terms, diag) ~= 0 then
+    return refused()
+  end
+  return ffi.gc(out[0], C.moon_ffi_origin_free)
+end
+
+local function origin_of(origin)
+  local texts = { text_of(origin.url), text_of(origin.host_header), text_of(origin.sni), text_of(origin.ca) }
+  local verify = origin.verify ~= false
+  local key = table.concat(texts, "\0") .. (verify and "\0verify" or "")
+  local found, err = origins[key], nil
+  if not found then
+    found, err = build_origin(texts, verify)
+    origins[key] = found
+  end
+  return found, err
+end
+
+local function issue(names)
+  local list, kept = views(names)
+  local out = ffi.new("struct moon_tls_policy *[1]")
+  if C.moon_ffi_policy_issue(out, attached(), list, #kept, diag) ~= 0 then
+    return refused()
+  end
+  return ffi.gc(out[0], C.moon_ffi_policy_free)
+end
+
+-- TLS terms with a certificate of the local CA for these names; the same as long as the names are.
+local function policy_for(names)
+  local key, now = table.concat(names, ","), M.now()
+  local known = policies[key]
+  if known and now - known.issued < REISSUE_SECONDS then
+    return known
+  end
+  local handle, err = issue(names)
+  if not handle then
+    return nil, err
+  end
+  known = { handle = handle, issued = now }
+  policies[key] = known
+  return known
+end
+
+-- The rules as the workers will read them, proven by the same steps that a worker takes.
+local function rules_of(list)
+  local usable, message, index = ruleset.check(list)
+  if not usable then
+    return refusal("rules", ("rule %d: %s"):format(index, message))
+  end
+  local document, diagnostic
+  document, diagnostic, index = rules.document(fields.schema(), list)
+  if not document then
+    return refusal("rules", ("rule %d: %s"):format(index, diagnostic.message))
+  end
+  local carried = {}
+  for i, rule in ipairs(list) do
+    carried[i] = {
+      id = rule.id,
+      ref = rule.ref,
+      action = rule.action,
+      expression = rule.expression,
+      enabled = rule.enabled ~= false,
+      action_parameters = rule.action_parameters,
+    }
+  end
+  return json.encode(json.array(carried))
+end
+
+-- Which names the certificates of a zone carry: the first list is the zone's own and every host that it covers; hosts deeper
+-- down follow in lists of their own. Returns the lists and host name → list number.
+local function certificate_names(zone, hosts)
+  local lists, place, deeper = { { zone, "*." .. zone } }, {}, {}
+  local parent_is_zone = "^[^.]+%." .. zone:gsub("%p", "%%%0") .. "$"
+  for _, host in ipairs(hosts) do
+    if host.name == "*" or host.name == zone or host.name:find(parent_is_zone) then
+      place[host.name] = 1
+    else
+      deeper[#deeper + 1] = host.name
+    end
+  end
+  table.sort(deeper)
+  for i, name in ipairs(deeper) do
+    local number = 2 + math.floor((i - 1) / NAMES_PER_CERTIFICATE)
+    lists[number] = lists[number] or {}
+    table.insert(lists[number], name)
+    place[name] = number
+  end
+  return lists, place
+end
+
+local function policies_of(document)
+  local lists, place = certificate_names(document.name, document.hosts)
+  local made = {}
+  for number, names in ipairs(lists) do
+    local policy, err = policy_for(names)
+    if not policy then
+      err.where = "certificate"
+      return nil, err
+    end
+    made[number] = policy
+  end
+  return made, place
+end
+
+local function located(err, host, part)
+  local where = part .. " of " .. host.name
+  err.where = err.where ~= "" and where .. ": " .. err.where or where
+  return nil, err
+end
+
+local function add_host(section, host, policy)
+  local trust, origin, err
+  if host.trust and #host.trust > 0 then
+    trust, err = trust_of(host.trust)
+    if not trust then return located(err, host, "trust") end
+  end
+  if host.origin then
+    origin, err = origin_of(host.origin)
+    if not origin then return located(err, host, "origin") end
+  end
+  if C.moon_ffi_section_add(section.handle, host.name, #host.name, policy.handle, trust, origin, diag) ~= 0 then
+    return refused()
+  end
+  -- Held so that the next section with the same content finds it.
+  if trust then section.holds[trust] = true end
+  if origin then section.holds[origin] = true end
+  return true
+end
+
+---@class moongate.control.Section  opaque to its holder
+---@field handle ffi.cdata*
+---@field holds table
+
+--- Builds and proves everything of one zone. Changes nothing that is served.
+---@param document { id: string, name: string, version: integer, hosts: table[], rules: table[] }
+---@return moongate.control.Section|nil
+---@return moongate.control.Diagnostic|nil
+function M.section(document)
+  attached()
+  local carried, err = rules_of(document.rules or {})
+  if not carried then return nil, err end
+  local made, place = policies_of(document)
+  if not made then return nil, place end
+  local name = document.name
+  local handle = C.moon_ffi_section_new(name, #name, carried, #carried, made[1].handle)
+  local section = { handle = ffi.gc(handle, C.moon_ffi_section_free), holds = { made } }
+  for _, host in ipairs(document.hosts) do
+    local ok
+    ok, err = add_host(section, host, made[place[host.name]])
+    if not ok then return nil, err end
+  end
+  C.moon_ffi_section_seal(handle, control)
+  return section
+end
+
+-- ---- snapshots ----
+
+--- Puts sections together. Changes nothing that is served.
+---@param generation integer
+---@param sections moongate.control.Section[]
+---@return table|nil snapshot  opaque
+---@return moongate.control.Diagnostic|nil
+function M.snapshot(generation, sections)
+  attached()
+  local fallback, err = policy_for { FALLBACK_NAME }
+  if not fallback then
+    err.where = "certificate"
+    return nil, err
+  end
+  local list = ffi.new("struct moon_section *[?]", #sections + 1)
+  for i, section in ipairs(sections) do
+    list[i - 1] = section.handle
+  end
+  local out = ffi.new("struct moon_snapshot *[1]")
+  if C.moon_ffi_snapshot_new(out, generation, list, #sections, fallback.handle, diag) ~= 0 then
+    return refused()
+  end
+  -- The sections are counted by the snapshot; `fallback` is held so that the next snapshot finds it.
+  return { handle = ffi.gc(out[0], C.moon_ffi_snapshot_free), fallback = fallback, generation = generation }
+end
+
+--- Hands a snapshot to the workers. Returns when every one of them serves it, or after five seconds.
+---@param snapshot table
+---@return true|nil
+---@return moongate.control.Diagnostic|nil
+function M.publish(snapshot)
+  local rc = C.moon_ffi_publish(attached(), snapshot.handle, PUBLISH_DEADLINE_MS, diag)
+  served = snapshot
+  publications = publications + 1
+  if rc ~= 0 then
+    return refused()
+  end
+  return true
+end
+
+--- What is served now.
+---@return { generation: integer, workers: { generation: integer }[], counters: table<string, integer> }
+function M.status()
+  attached()
+  local workers, sum = {}, ffi.new("struct moon_counters")
+  for i = 1, C.moon_ffi_workers(control) do
+    workers[i] = { generation = tonumber(C.moon_ffi_generation(control, i - 1)) }
+  end
+  C.moon_ffi_counters(control, sum)
+  return {
+    generation = served and served.generation or 0,
+    workers = workers,
+    counters = {
+      connections = tonumber(sum.connections),
+      open = tonumber(sum.open),
+      handshakes = tonumber(sum.handshakes),
+      handshakes_failed = tonumber(sum.handshakes_failed),
+      requests = tonumber(sum.requests),
+      blocked = tonumber(sum.blocked),
+      misdirected = tonumber(sum.misdirected),
+      refused = tonumber(sum.refused),
+      origin_failed = tonumber(sum.origin_failed),
+    },
+  }
+end
+
+--- Once a second.
+function M.tick()
+  if publications >= PUBLICATIONS_PER_COLLECTION then
+    publications = 0
+    collectgarbage()
+  end
+end
+
+return M

@@ -1,0 +1,183 @@
+-- moongate.phases: the few functions that C calls (core/script/phases.c and plane.c). Nothing else in Lua is called from C.
+--
+-- A worker's state uses open(), whose results C keeps: per request it calls the function of the request's host, with nothing
+-- passed and nothing returned. The control state uses attach(), start(), serve(), tick() and stop(). What comes back from Lua's
+-- side is checked here, before C sees it.
+
+local bridge = require "moongate.ffi"
+local log = require "moongate.log"
+
+local C, ffi = bridge.C, bridge.ffi
+
+local M = {}
+
+-- ---- workers ----
+
+-- Many hosts with rules of their own are many small traces; LuaJIT's defaults (1000 traces, 512 KiB of code) are for
+-- programs with a few hot loops.
+local function tune()
+  local ok, options = pcall(require, "jit.opt")
+  if ok then
+    options.start("maxtrace=8000", "maxmcode=16384")
+  end
+end
+
+-- One line a second at most: a rule that fails does so at every request.
+local function error_teller()
+  local told, suppressed = -1, 0
+  return function(rule_id, failure)
+    local now = os.time()
+    if now == told then
+      suppressed = suppressed + 1
+      return
+    end
+    local detail = ("rule %s: %s"):format(rule_id, tostring(failure))
+    if suppressed > 0 then
+      detail = ("%s (and %d more)"):format(detail, suppressed)
+    end
+    told, suppressed = now, 0
+    log.line("error", "rules", "a rule failed and was taken by its action", detail)
+  end
+end
+
+local function address(pointer)
+  return tonumber(ffi.cast("uintptr_t", pointer))
+end
+
+local function text(view)
+  return ffi.string(view.data, view.len)
+end
+
+--- Prepares a worker's state.
+---@param facts_at userdata    struct moon_facts *
+---@param verdict_at userdata  struct moon_verdict *
+---@param channel_at userdata  struct moon_log_channel *
+---@return table<integer, fun()> functions  by host id
+---@return fun() prepare   decides for facts whose host has no function yet, and makes one
+---@return fun() guarded   decides rule by rule
+---@return fun(snapshot_at: userdata) adopt  raises an error for a snapshot that cannot be served
+function M.open(facts_at, verdict_at, channel_at)
+  local facts = ffi.cast("const struct moon_facts *", facts_at)
+  local verdict = ffi.cast("struct moon_verdict *", verdict_at)
+  local view = ffi.new("struct moon_str[1]") -- scratch: one per state, never escapes this function
+  tune()
+  log.attach(bridge, ffi.cast("struct moon_log_channel *", channel_at))
+
+  local set = require("moongate.ruleset").new {
+    schema = require("moongate.fields").bind(facts),
+    verdict = verdict,
+    on_error = error_teller(),
+  }
+
+  local function prepare()
+    local host = facts.host
+    if host == nil then
+      error("the request has no host", 0)
+    end
+    C.moon_ffi_host_name(host, view)
+    return set:prepare(facts.host_id, address(C.moon_ffi_host_section(host)), text(view[0]))()
+  end
+
+  local function guarded()
+    set:guarded(facts.host_id)
+  end
+
+  local function adopt(snapshot_at)
+    local snapshot = ffi.cast("const struct moon_snapshot *", snapshot_at)
+    set:begin()
+    local index = 0
+    while true do
+      local section = C.moon_ffi_snapshot_section(snapshot, index)
+      if section == nil then break end
+      local key = address(section)
+      if not set:keep(key) then
+        C.moon_ffi_section_rules(section, view)
+        local ok, message = set:add(key, text(view[0]))
+        if not ok then
+          C.moon_ffi_section_domain(section, view)
+          error(("%s: %s"):format(text(view[0]), message), 0)
+        end
+      end
+      index = index + 1
+    end
+    set:commit()
+  end
+
+  return set.functions, prepare, guarded, adopt
+end
+
+-- ---- the control plane ----
+
+local boot, app
+
+--- Gives the control state's modules what they work with.
+---@param control_at userdata  struct moon_control *
+function M.attach(control_at)
+  local control = ffi.cast("struct moon_control *", control_at)
+  log.attach(bridge, C.moon_ffi_control_log(control))
+  require("moongate.control").attach(control)
+end
+
+--- Starts the admin API.
+---@param config table
+---@param boot_module table  moongate.admin.boot, handed in by C because nothing in lua/ reaches into admin/
+---@return boolean started
+---@return string|nil where
+---@return string|nil message
+function M.start(config, boot_module)
+  local started, err = boot_module.start {
+    config = config,
+    control = require "moongate.control",
+    log = log.writer("admin"),
+  }
+  if not started then
+    if type(err) ~= "table" then err = { text = tostring(err) } end
+    return false, err.where or "", err.text or err.message or "no reason given"
+  end
+  boot, app = boot_module, started
+  return true
+end
+
+local FIELDS_MAX = 64 -- FIELDS_CEILING of core/script/plane.c
+
+local function check_text(value, what)
+  if type(value) ~= "string" then
+    error(("the handler's %s is a %s, not a string"):format(what, type(value)), 0)
+  end
+  return value
+end
+
+--- Answers one request of the admin listener. Raises what the handler raises, and an error for an answer that is none.
+---@param request table
+---@return integer status
+---@return string[] fields  name, value, name, value, …
+---@return string body
+function M.serve(request)
+  local status, headers, body = app:handle(request)
+  if type(status) ~= "number" or status < 200 or status > 599 or status % 1 ~= 0 then
+    error(("the handler's status is %s"):format(tostring(status)), 0)
+  end
+  headers = headers or {}
+  if #headers > FIELDS_MAX then
+    error(("the handler gave %d header fields"):format(#headers), 0)
+  end
+  local fields = {}
+  for i, header in ipairs(headers) do
+    fields[2 * i - 1] = check_text(header[1] or header.name, "field name")
+    fields[2 * i] = check_text(header[2] or header.value, "field value")
+  end
+  return status, fields, check_text(body or "", "body")
+end
+
+--- Once a second.
+function M.tick()
+  require("moongate.control").tick()
+  if boot.tick then boot.tick() end
+end
+
+--- At the end of the process.
+function M.stop()
+  if boot.stop then boot.stop() end
+end
+
+return M
