@@ -1,0 +1,110 @@
+--- moongate.admin.boot — brings the control plane up: store, account, snapshot, application; and keeps the last good snapshot.
+--
+-- The control thread calls `start` once, then `app:handle` for each request, `app:tick` every second and `app:stop` at the end.
+-- A store that cannot be used stops the start with one clear message, unless the configuration allows to serve the last good
+-- snapshot without it; the admin API answers 503 then, and nothing writes to the store that is not understood.
+
+local admin = require "moongate.admin"
+local accounts = require "moongate.admin.resources.accounts"
+local last_good = require "moongate.admin.last_good"
+local publish = require "moongate.admin.publish"
+local store = require "moongate.admin.store"
+
+local M = {}
+
+local Running = {}
+Running.__index = Running
+
+-- What the first start needs, and what the configuration says about quotas.
+local function prepare(opened, config, control)
+  return opened:write(function(tx)
+    accounts.ensure_default(tx, control)
+    local quota = config.limits and config.limits.client_cas_per_account
+    if quota then assert(tx:run("UPDATE quotas SET value = ? WHERE name = 'mtls_certificates'", quota)) end
+    return true
+  end)
+end
+
+local function start_with_store(self, config)
+  local opened, diag = store.open { data_dir = config.data_dir }
+  if not opened then return nil, diag end
+  local ok, failure = prepare(opened, config, self.control)
+  if not ok then
+    opened:close()
+    return nil, { where = opened.path, text = failure.text }
+  end
+  ok, diag = self.publisher:load(opened)
+  if not ok then
+    opened:close()
+    return nil, diag
+  end
+  self.store = opened
+  return true
+end
+
+local function start_without_store(self, why)
+  local snapshot, reason = last_good.read(self.control, self.last_good_path)
+  if not snapshot then
+    return nil, { where = why.where, text = ("%s; and there is no last good snapshot to serve: %s"):format(why.text, reason) }
+  end
+  local ok, diag = self.publisher:adopt(snapshot.generation, snapshot.documents)
+  if not ok then return nil, diag end
+  self.log("error", ("store: %s: %s; serving generation %d of %s without it"):format(why.where, why.text,
+    snapshot.generation, snapshot.written_at))
+  return true
+end
+
+--- Starts the control plane. Returns after every worker serves what the store holds.
+---@param options { config: table, control: table, log: fun(level: string, text: string) }
+---@return table|nil app handle(request), tick(), stop()
+---@return { where: string, text: string }|nil
+function M.start(options)
+  local config, control, log = options.config, options.control, options.log
+  local self = setmetatable({
+    control = control,
+    log = log,
+    publisher = publish.new { control = control, log = log },
+    last_good_path = config.data_dir .. "/last-good.json",
+  }, Running)
+  local ok, diag = start_with_store(self, config)
+  if not ok and config.serve_without_store then ok, diag = start_without_store(self, diag) end
+  if not ok then return nil, diag end
+  self.app = admin.new { store = self.store, control = control, publisher = self.publisher, log = log }
+  return self
+end
+
+--- Answers one request of the admin API.
+---@param request moongate.admin.request
+---@return integer status
+---@return table[] headers list of { name, value }
+---@return string body
+function Running:handle(request)
+  return self.app:handle(request)
+end
+
+local function save(self)
+  if not self.publisher.changed then return end
+  local ok, err = last_good.write(self.control, self.last_good_path, self.publisher:documents(), self.publisher.generation)
+  if ok then
+    self.publisher.changed = false
+    self.save_failed = nil
+  elseif not self.save_failed then
+    -- Once, not every second while the disk is full.
+    self.save_failed = true
+    self.log("error", ("last good snapshot: %s cannot be written: %s"):format(self.last_good_path, tostring(err)))
+  end
+end
+
+--- To be called about once a second: writes the last good snapshot when something has changed.
+function Running:tick()
+  save(self)
+end
+
+--- The end: writes what is still to be written and lets the store go.
+function Running:stop()
+  save(self)
+  if self.store then self.store:close() end
+  self.store, self.app.store = nil, nil
+end
+
+return M

@@ -1,0 +1,112 @@
+--- moongate.admin.document — the document of a zone: everything that serving it needs, read from the store in one go.
+--
+-- Called by admin/publish.lua inside a transaction. A host entry is complete: which CAs its clients are verified against and
+-- which origin its requests go to are decided here, so that the core only looks one name up (exact, then wildcard, then `*`).
+-- Equal trust lists and equal origins are one shared table each, which keeps a hundred thousand hosts small.
+
+local json = require "moongate.json"
+
+local M = {}
+
+local function trust_by_host(tx, zone_id)
+  local pems = {}
+  for _, row in ipairs(tx:all("SELECT id, certificates FROM mtls_certificates WHERE id IN "
+      .. "(SELECT certificate_id FROM hostname_associations WHERE zone_id = ?)", zone_id)) do
+    pems[row.id] = row.certificates
+  end
+  -- The most recently uploaded CA is tried first.
+  local rows = tx:all("SELECT a.hostname AS hostname, a.certificate_id AS certificate_id FROM hostname_associations a "
+    .. "JOIN mtls_certificates c ON c.id = a.certificate_id WHERE a.zone_id = ? "
+    .. "ORDER BY a.hostname, c.uploaded_on DESC, c.id", zone_id)
+  local ids = {} -- hostname → list of certificate ids
+  for _, row in ipairs(rows) do
+    local list = ids[row.hostname] or {}
+    list[#list + 1] = row.certificate_id
+    ids[row.hostname] = list
+  end
+  local shared, trust = {}, {}
+  for hostname, list in pairs(ids) do
+    local key = table.concat(list, " ")
+    if not shared[key] then
+      local texts = {}
+      for index, id in ipairs(list) do texts[index] = pems[id] end
+      shared[key] = texts
+    end
+    trust[hostname] = shared[key]
+  end
+  return trust
+end
+
+local function origins_by_pattern(tx, zone_id)
+  local origins = {}
+  for _, row in ipairs(tx:all("SELECT hostname, url, host_header, sni, verify, ca FROM origins WHERE zone_id = ?", zone_id)) do
+    origins[row.hostname] = {
+      url = row.url, host_header = row.host_header, sni = row.sni, verify = row.verify == 1, ca = row.ca,
+    }
+  end
+  return origins
+end
+
+--- The origin of an exact hostname: its own, that of a wildcard one label above, that of the whole zone.
+---@param origins table<string, table>
+---@param hostname string
+---@return table|nil
+function M.origin_for(origins, hostname)
+  return origins[hostname] or origins["*." .. (hostname:match("^[^.]+%.(.+)$") or "")] or origins["*"]
+end
+
+local function rules_of(tx, zone_id)
+  local row = tx:one("SELECT rules FROM rulesets WHERE zone_id = ? AND kind = 'zone' AND phase = ?", zone_id,
+    "http_request_firewall_custom")
+  local rules = {}
+  for index, rule in ipairs(row and json.decode(row.rules) or {}) do
+    rules[index] = {
+      id = rule.id, ref = rule.ref, action = rule.action, expression = rule.expression, enabled = rule.enabled,
+      action_parameters = rule.action_parameters,
+    }
+  end
+  return rules
+end
+
+--- Builds the document of one zone.
+---@param tx table
+---@param zone { id: string, name: string, generation: integer }
+---@return table document { id, name, version, hosts, rules }
+function M.build(tx, zone)
+  local trust, origins = trust_by_host(tx, zone.id), origins_by_pattern(tx, zone.id)
+  local names, seen = {}, {}
+  for _, set in ipairs { trust, origins } do
+    for name in pairs(set) do
+      if not seen[name] then
+        seen[name] = true
+        names[#names + 1] = name
+      end
+    end
+  end
+  table.sort(names)
+  local hosts = {}
+  for index, name in ipairs(names) do
+    local is_pattern = name:sub(1, 1) == "*"
+    hosts[index] = {
+      name = name,
+      trust = trust[name],
+      origin = is_pattern and origins[name] or not is_pattern and M.origin_for(origins, name) or nil,
+    }
+  end
+  return { id = zone.id, name = zone.name, version = zone.generation, hosts = hosts, rules = rules_of(tx, zone.id) }
+end
+
+--- The document that stands for a zone which cannot be served: nothing but a rule that blocks every request.
+---@param zone { id: string, name: string, generation: integer }
+---@return table document
+function M.sealed(zone)
+  return {
+    id = zone.id, name = zone.name, version = zone.generation, hosts = {},
+    rules = { {
+      id = ("0"):rep(32), ref = "sealed", action = "block", enabled = true,
+      expression = 'http.request.method ne ""', -- always true
+    } },
+  }
+end
+
+return M

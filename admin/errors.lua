@@ -1,0 +1,134 @@
+--- moongate.admin.errors — every error that the admin API can answer with, in one table.
+--
+-- Code, HTTP status and text stand here and nowhere else; resources name an error and hand in what its text needs. An error
+-- is a small table { status, code, message, pointer, chain, retry_after }, a failure is a list of them; admin/envelope.lua
+-- turns the list into the answer, whose status is the first error's. Codes from 21000 on are ours alone.
+-- A permanent conflict is 400 and not 409, because clients send a 409 again; 404 always means that the object is gone.
+
+local M = {}
+
+---@class moongate.admin.error
+---@field status integer
+---@field code integer|nil
+---@field message string
+---@field pointer string|nil JSON Pointer into the request's body
+---@field chain table[]|nil list of { code, message }
+---@field retry_after integer|nil seconds
+
+-- key → { HTTP status, code (false: none), text }
+M.catalogue = {
+  -- the front door
+  no_route = { 404, 7000, "No route for that URI" },
+  bad_identifier = { 404, 7003, "Could not route to %s, perhaps your object identifier is invalid?" },
+  bad_method = { 405, 7001, "Method %s not available for that URI" },
+  no_credentials = { 400, 9106, "Missing X-Auth-Key, X-Auth-Email or Authorization headers" },
+  bad_headers = { 400, 6003, "Invalid request headers" },
+  unknown_key = { 403, 9103, "Unknown X-Auth-Key or X-Auth-Email" },
+  bad_token = { 403, 9109, "Invalid access token" },
+  unauthorized = { 403, 9109, "Unauthorized to access requested resource" },
+  stray_characters = { 403, 10001, "Unable to authenticate request" },
+  forbidden = { 403, 10000, "Authentication error" },
+  throttled = { 429, 971, "Please wait and consider throttling your request speed" },
+  token_not_valid = { 401, 1000, "Invalid API Token" },
+  token_missing = { 401, 1001, "Missing auth token" },
+  too_large = { 413, 10413, "Request body too large" },
+  bad_query = { 400, 10002, "Invalid value for query parameter '%s'" },
+  bad_json = { 400, 6007, "Malformed JSON in request body: %s" },
+  internal = { 500, 10013, "Internal error" },
+  -- the store and the workers; ours
+  store_unavailable = { 503, 21001, "The store cannot be reached at the moment; nothing was changed" },
+  store_full = { 507, 21002, "The disk that holds the store is full; nothing was changed" },
+  not_served = { 503, 21003, "The change is stored, but not every worker serves it yet: %s" },
+  unservable = { 400, 21004, "The change was refused because it cannot be served: %s: %s" },
+  invalid = { 400, 10002, "Invalid value for %s: %s" },
+  -- accounts and zones
+  unknown_zone = { 404, 9109, "Invalid zone identifier" },
+  zone_exists = { 400, 1061, "%s already exists" },
+  not_a_domain = { 400, 1002, "%s is not a valid domain name: %s" },
+  zone_in_the_way = { 400, 1116, "%s cannot be a zone of its own: %s" },
+  -- mTLS certificates and hostname associations
+  certificate_json = { 400, 1400, "Malformed JSON in request body: %s" },
+  certificate_value = { 400, 1400, "Invalid value for %s: %s" },
+  certificate_unreadable = { 400, 1408, "Unable to parse certificate" },
+  certificate_expired = { 400, 1409, "Certificate has expired" },
+  certificate_not_ca = { 400, 1411, "Only CA certificates are allowed" },
+  certificate_algorithm = { 400, 1447, "unsupported signature algorithm" },
+  certificate_key = { 400, 1447, "unsupported key" },
+  private_key_unreadable = { 400, 2106, "The private key is missing or cannot be read" },
+  private_key_mismatch = { 400, 2200, "The private key does not match the certificate" },
+  certificate_chain = { 400, 2101, "Exactly one leaf certificate is expected, as the first of the chain" },
+  certificate_exists = { 400, 1471, "Certificate already exists" },
+  certificate_name_exists = { 400, 1471, "Certificate name already exists" },
+  certificate_quota = { 400, 1489, "Hit maximum CA cert allocation." },
+  certificate_unknown = { 404, 1472, "Certificate not found" },
+  certificate_in_use = { 400, 1485, "Certificate has active hostname associations" },
+  bad_hostname = { 400, 1407, "Invalid hostname: %s: %s" },
+  no_managed_ca = { 400, 1400, "The managed CA is not available on this gateway yet; name an uploaded CA in "
+    .. "mtls_certificate_id" },
+  -- rulesets
+  ruleset_json = { 400, false, "invalid JSON: %s" },
+  unknown_phase = { 400, 20116, "'%s' is not a valid value for phase" },
+  not_entitled = { 400, 50002, "not entitled to use the phase %s" },
+  no_entry_point = { 404, 10003, "could not find entrypoint ruleset in the %s phase" },
+  bad_dry_run = { 400, 10002, "Invalid value for query parameter 'dry_run': expected true or false" },
+  rule_expression = { 400, 20127, "'%s' is not a valid value for expression because could not parse filter expression: %s" },
+  rule_blank_expression = { 400, 20125, "'' is not a valid value for expression because the expression cannot be blank" },
+  rule_long_expression = { 400, 20127, "the expression is longer than %d characters" },
+  rule_limit = { 400, 20217, "exceeded maximum number of rules" },
+  rule_logging = { 400, 20018, "logging options are only allowed in the skip action" },
+  rule_action = { 400, false, "unknown variant for action: %s" },
+  rule_action_missing = { 400, false, "action is required" },
+  rule_parameters_alone = { 400, false, "action is required for action parameters" },
+  rule_unsupported = { 400, 21013, "%s is not available on this gateway" },
+  rule_ref_twice = { 400, 21014, "two rules have the %s '%s'" },
+  rule_action_unavailable = { 400, 21010, "the action %s is not available on this gateway yet; use block or log" },
+  rule_value = { 400, 21012, "Invalid value for %s: %s" },
+  -- origins; ours
+  origin_unknown = { 404, 21020, "Origin not found" },
+  origin_invalid = { 400, 21021, "Invalid value for %s: %s" },
+}
+
+-- What a group of endpoints answers to a body that is no JSON, and to a value that does not fit its declaration.
+M.groups = {
+  general = { json = "bad_json", value = "invalid" },
+  certificates = { json = "certificate_json", value = "certificate_value" },
+  rulesets = { json = "ruleset_json", value = "rule_value" },
+  origins = { json = "bad_json", value = "origin_invalid" },
+}
+
+--- Makes an error of the catalogue. Further arguments fill its text.
+---@param key string
+---@return moongate.admin.error
+function M.new(key, ...)
+  local entry = M.catalogue[key] or error("no error is called " .. tostring(key), 2)
+  local text = entry[3]
+  if select("#", ...) > 0 then text = text:format(...) end
+  return { key = key, status = entry[1], code = entry[2] or nil, message = text }
+end
+
+--- A failure of one error: what a handler returns after nil.
+---@return moongate.admin.error[]
+function M.fail(key, ...)
+  return { M.new(key, ...) }
+end
+
+--- A failure of one error that points into the body.
+---@param pointer string
+---@return moongate.admin.error[]
+function M.fail_at(pointer, key, ...)
+  local one = M.new(key, ...)
+  one.pointer = pointer
+  return { one }
+end
+
+--- The failure behind a store's failure (moongate.admin.store).
+---@param failure moongate.store.failure
+---@return moongate.admin.error[]
+function M.of_store(failure)
+  if failure.store == "full" then return M.fail("store_full") end
+  local one = M.new("store_unavailable")
+  one.retry_after = 5
+  return { one }
+end
+
+return M

@@ -1,0 +1,118 @@
+--- moongate.admin.last_good — the last good snapshot on disk: what was served, so that a start without the store can serve it.
+--
+-- Called by admin/boot.lua: written at most once a second and at the end, read when the store is out of reach and the
+-- configuration allows to serve without it. The file is one JSON object whose `documents` are hashed as they stand in it;
+-- certificates are kept once and named by their hash. It holds no private keys and no tokens; mode 0600.
+
+local json = require "moongate.json"
+local stamp = require "moongate.admin.stamp"
+
+local M = {}
+
+local FORMAT = 1
+local MAX_BYTES = 1024 * 1024 * 1024
+
+-- Trust lists are shared tables (moongate.admin.document), so each is turned once.
+local function packer(control, certificates)
+  local packed = {}
+  return function(trust)
+    if not trust then return nil end
+    if packed[trust] then return packed[trust] end
+    local names = json.array {}
+    for index, pem in ipairs(trust) do
+      local name = stamp.hex(control.sha256(pem))
+      certificates[name] = pem
+      names[index] = name
+    end
+    packed[trust] = names
+    return names
+  end
+end
+
+---@param control table
+---@param documents table[]
+---@param generation integer
+---@return string text of the file
+function M.encode(control, documents, generation)
+  local certificates = json.object {}
+  local pack = packer(control, certificates)
+  local list = json.array {}
+  for position, document in ipairs(documents) do
+    local hosts = json.array {}
+    for index, host in ipairs(document.hosts) do
+      hosts[index] = json.object { name = host.name, trust = pack(host.trust), origin = host.origin }
+    end
+    local rules = json.array {}
+    for index, rule in ipairs(document.rules) do rules[index] = rule end
+    list[position] = json.object {
+      id = document.id, name = document.name, version = document.version, hosts = hosts, rules = rules,
+    }
+  end
+  local body = json.encode(json.object { certificates = certificates, zones = list })
+  return ('{"format":%d,"generation":%d,"written_at":"%s","sha256":"%s","documents":%s}\n'):format(FORMAT, generation,
+    stamp.seconds(control.now()), stamp.hex(control.sha256(body)), body)
+end
+
+local function unpack_hosts(document, certificates)
+  local unpacked = {}
+  for _, host in ipairs(document.hosts) do
+    if host.trust then
+      local key = table.concat(host.trust, " ")
+      if not unpacked[key] then
+        local texts = {}
+        for index, name in ipairs(host.trust) do
+          texts[index] = certificates[name] or error("a certificate is missing", 0)
+        end
+        unpacked[key] = texts
+      end
+      host.trust = unpacked[key]
+    end
+  end
+end
+
+--- Reads the text of a file that `encode` made.
+---@param control table
+---@param text string
+---@return { generation: integer, written_at: string, documents: table[] }|nil
+---@return string|nil reason
+function M.decode(control, text)
+  local format, generation, written_at, hash, body = text:match(
+    '^{"format":(%d+),"generation":(%d+),"written_at":"([%d%-T:Z]+)","sha256":"(%x+)","documents":(.*)}\n$')
+  if not format then return nil, "it is not a snapshot, or it is cut off" end
+  if tonumber(format) ~= FORMAT then return nil, ("it has format %s, this moongate knows %d"):format(format, FORMAT) end
+  if stamp.hex(control.sha256(body)) ~= hash then return nil, "its checksum is wrong" end
+  local decoded = json.decode(body)
+  if not decoded then return nil, "it is not JSON" end
+  for _, document in ipairs(decoded.zones) do
+    local ok, err = pcall(unpack_hosts, document, decoded.certificates)
+    if not ok then return nil, tostring(err) end
+  end
+  return { generation = tonumber(generation), written_at = written_at, documents = decoded.zones }
+end
+
+---@param control table
+---@param path string
+---@param documents table[]
+---@param generation integer
+---@return true|nil
+---@return string|nil reason
+function M.write(control, path, documents, generation)
+  return control.write_file_atomically(path, M.encode(control, documents, generation))
+end
+
+---@param control table
+---@param path string
+---@return { generation: integer, written_at: string, documents: table[] }|nil
+---@return string|nil reason
+function M.read(control, path)
+  local file, err = io.open(path, "rb")
+  if not file then return nil, err end
+  local text = file:read(MAX_BYTES)
+  file:close()
+  if not text then return nil, path .. ": it is empty" end
+  local snapshot, reason = M.decode(control, text)
+  if not snapshot then return nil, path .. ": " .. reason end
+  return snapshot
+end
+
+return M

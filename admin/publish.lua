@@ -1,0 +1,154 @@
+--- moongate.admin.publish — from the store to what the workers serve: build, rehearse, commit, publish, in that order.
+--
+-- One publisher belongs to one application. admin/init.lua calls `rehearse` inside the store's transaction, so that nothing is
+-- stored which cannot be served, and `release` after the commit, before it answers. Sections of unchanged zones are kept
+-- by zone and generation: a change costs its own zone. Never publishes what is not committed.
+
+local document = require "moongate.admin.document"
+local errors = require "moongate.admin.errors"
+
+local M = {}
+
+local Publisher = {}
+Publisher.__index = Publisher
+
+---@param host { control: table, log: fun(level: string, text: string) }
+---@return table publisher
+function M.new(host)
+  return setmetatable({
+    control = host.control,
+    log = host.log,
+    zones = {}, -- zone id → { name, generation, section, document }
+    generation = 0,
+    changed = false, -- something was published since the last good snapshot was written
+  }, Publisher)
+end
+
+local function ordered_sections(zones)
+  local ids = {}
+  for id in pairs(zones) do ids[#ids + 1] = id end
+  table.sort(ids)
+  local sections = {}
+  for index, id in ipairs(ids) do sections[index] = zones[id].section end
+  return sections
+end
+
+local function entry_for(self, zone, built)
+  local section, diag = self.control.section(built)
+  if not section then return nil, diag end
+  return { name = zone.name, generation = zone.generation, section = section, document = built }
+end
+
+local function unservable(diag)
+  return errors.fail("unservable", tostring(diag and diag.where or "snapshot"), tostring(diag and diag.text or "unknown"))
+end
+
+local function snapshot_of(self, generation, zones)
+  local snapshot, diag = self.control.snapshot(generation, ordered_sections(zones))
+  if not snapshot then return nil, diag end
+  return { generation = generation, snapshot = snapshot, zones = zones }
+end
+
+--- Builds what would be served if the transaction were committed now. Changes nothing.
+---@param tx table a writing transaction, with its touched and removed zones
+---@return table|nil pending for release()
+---@return moongate.admin.error[]|nil
+function Publisher:rehearse(tx)
+  local generation = tx:generation()
+  local zones = {}
+  for id, entry in pairs(self.zones) do
+    if not tx.removed[id] then zones[id] = entry end
+  end
+  for id in pairs(tx.touched) do
+    local zone = tx:one("SELECT id, name, generation FROM zones WHERE id = ?", id)
+    local entry, diag = entry_for(self, zone, document.build(tx, zone))
+    if not entry then return nil, unservable(diag) end
+    zones[id] = entry
+  end
+  local pending, diag = snapshot_of(self, generation, zones)
+  if not pending then return nil, unservable(diag) end
+  return pending
+end
+
+--- Hands a rehearsed snapshot to the workers and waits until every one of them serves it. Call after the commit only.
+---@param pending table
+---@return true|nil
+---@return moongate.admin.error[]|nil the change is stored, but not served everywhere
+function Publisher:release(pending)
+  self.zones, self.generation, self.changed = pending.zones, pending.generation, true
+  local ok, err = self.control.publish(pending.snapshot)
+  if ok then return true end
+  local text = type(err) == "table" and err.text or tostring(err)
+  self.log("error", ("publish: generation %d is stored but not served everywhere: %s"):format(pending.generation, text))
+  local one = errors.new("not_served", text)
+  one.retry_after = 1
+  return nil, { one }
+end
+
+-- A zone that cannot be built any more (its CA expired out of the rules, a library changed) must not take the others down and
+-- must not be open: it is served as a zone in which everything is blocked.
+local function entry_at_start(self, zone, built)
+  local entry, diag = entry_for(self, zone, built)
+  if entry then return entry end
+  self.log("error", ("zone %s cannot be served and blocks every request: %s: %s"):format(zone.name,
+    tostring(diag and diag.where), tostring(diag and diag.text)))
+  return entry_for(self, zone, document.sealed(zone))
+end
+
+local function serve(self, generation, zones)
+  local pending, diag = snapshot_of(self, generation, zones)
+  if not pending then return nil, diag or { where = "snapshot", text = "it cannot be built" } end
+  local ok, failure = self:release(pending)
+  if not ok then return nil, { where = "publish", text = failure[1].message } end
+  return true
+end
+
+--- Builds everything that the store holds and publishes it. Once, at start.
+---@param store table
+---@return true|nil
+---@return { where: string, text: string }|nil
+function Publisher:load(store)
+  local zones, generation = {}, nil
+  local ok, failure = store:read(function(tx)
+    generation = tx:generation()
+    for _, zone in ipairs(tx:all("SELECT id, name, generation FROM zones")) do
+      local entry, diag = entry_at_start(self, zone, document.build(tx, zone))
+      if not entry then return nil, diag end
+      zones[zone.id] = entry
+    end
+    return true
+  end)
+  if not ok then return nil, { where = failure.where or "store", text = failure.text } end
+  return serve(self, generation, zones)
+end
+
+--- Publishes documents that come from the last good snapshot instead of the store.
+---@param generation integer
+---@param documents table[]
+---@return true|nil
+---@return { where: string, text: string }|nil
+function Publisher:adopt(generation, documents)
+  local zones = {}
+  for _, built in ipairs(documents) do
+    local zone = { id = built.id, name = built.name, generation = built.version }
+    local entry, diag = entry_at_start(self, zone, built)
+    if not entry then return nil, diag end
+    zones[zone.id] = entry
+  end
+  local ok, diag = serve(self, generation, zones)
+  self.changed = false -- the file it came from is not written over by itself
+  return ok, diag
+end
+
+--- The documents of all zones as they are served, in a fixed order.
+---@return table[]
+function Publisher:documents()
+  local ids = {}
+  for id in pairs(self.zones) do ids[#ids + 1] = id end
+  table.sort(ids)
+  local list = {}
+  for index, id in ipairs(ids) do list[index] = self.zones[id].document end
+  return list
+end
+
+return M

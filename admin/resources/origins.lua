@@ -1,0 +1,200 @@
+--- moongate.admin.resources.origins — where the requests for a zone's hostnames go. Ours, below /zones/{zone_id}/moongate/.
+--
+-- An origin is kept for an exact hostname, a wildcard `*.example.com` (one label), or `*` (the whole zone). Origins are the operator's
+-- word, yet addresses that only ever mean a machine's own link or its cloud's metadata service are refused, and TLS is
+-- verified unless the body says otherwise.
+
+local check = require "moongate.admin.check"
+local associations = require "moongate.admin.resources.hostname_associations"
+local errors = require "moongate.admin.errors"
+local json = require "moongate.json"
+local permissions = require "moongate.admin.permissions"
+local resource = require "moongate.admin.resource"
+
+local M = {}
+
+local COLLECTION = "/zones/{zone_id}/moongate/origins"
+local ONE = COLLECTION .. "/{hostname}"
+
+local function show(row)
+  return json.object {
+    hostname = row.hostname, url = row.url, host_header = row.host_header or json.null, sni = row.sni or json.null,
+    verify = row.verify == 1, ca = row.ca or json.null, client_certificate_id = json.null, created_on = row.created_on,
+    modified_on = row.modified_on,
+  }
+end
+
+-- The form in which a hostname or pattern is stored; nil and a reason when it is neither or not of this zone.
+local function pattern_of(tx, text, zone_name)
+  if text == "*" then return text end
+  local wildcard, rest = text:match("^(%*%.)(.+)$")
+  local name, reason = check.hostname(rest or text)
+  if not name then return nil, reason end
+  if not check.is_within(name, zone_name) then return nil, "it is not in the zone " .. zone_name end
+  local closer = associations.closer_zone(tx, name, zone_name)
+  if closer then return nil, "it belongs to the zone " .. closer end
+  return (wildcard or "") .. name
+end
+
+local RESOURCE = {
+  table = "origins",
+  columns = "hostname, url, host_header, sni, verify, ca, created_on, modified_on",
+  scope = "zone_id = ?",
+  scope_of = function(context) return context.zone.id end,
+  key = "hostname",
+  parameter = "hostname",
+  normalise = function(text, context) return (pattern_of(context.tx, text, context.zone.name)) end,
+  unknown = "origin_unknown",
+  show = show,
+  order = "hostname",
+  paging = { style = "page", size = 50, min = 5, max = 1000 },
+}
+
+local function ipv4(host)
+  local a, b, c, d = host:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
+  if not a then return nil end
+  for _, part in ipairs { a, b, c, d } do
+    if #part > 3 or tonumber(part) > 255 or (#part > 1 and part:sub(1, 1) == "0") then return nil end
+  end
+  return tonumber(a), tonumber(b)
+end
+
+-- Shape only: the core parses the address for good and refuses what is none.
+local function is_ipv6(text)
+  return text:find("^[%x:]+[%d.]*$") ~= nil and select(2, text:gsub(":", "")) >= 2
+end
+
+local function forbidden_address(host)
+  local a, b = ipv4(host)
+  if a then
+    if a == 0 or a >= 224 or (a == 169 and b == 254) then return "this address is not the address of an origin" end
+    return nil
+  end
+  local v6 = host:match("^%[(.*)%]$")
+  if v6 then
+    v6 = v6:lower()
+    if v6 == "::" or v6:find("^fe[89ab]%x:") or v6:find("^ff%x%x:") or v6 == "fd00:ec2::254"
+      or v6:find("^::ffff:169%.254%.") or v6:find("^::ffff:a9fe:") then
+      return "this address is not the address of an origin"
+    end
+  end
+end
+
+local function port_of(text)
+  if text == "" then return true end
+  local digits = text:match("^:(%d+)$")
+  return digits ~= nil and #digits <= 5 and tonumber(digits) >= 1 and tonumber(digits) <= 65535
+end
+
+-- host [":" port], the host being a name, an IPv4 address or "[" IPv6 "]". Gives the stored form.
+local function authority_of(text)
+  local host, port = text:match("^(%[[^%]]*%])(.*)$")
+  if not host then host, port = text:match("^([^:]*)(.*)$") end
+  if not port_of(port) then return nil, "the port is not a number from 1 to 65535" end
+  if host:sub(1, 1) == "[" then
+    if not is_ipv6(host:sub(2, -2)) then return nil, "there is no IPv6 address in the brackets" end
+    host = host:lower()
+  elseif not ipv4(host) then
+    local name, reason = check.hostname(host)
+    if not name then return nil, reason end
+    host = name
+  end
+  return host .. port, host
+end
+
+local function url_of(text)
+  local scheme, rest = text:match("^(%a+)://(.*)$")
+  scheme = scheme and scheme:lower()
+  if scheme ~= "http" and scheme ~= "https" then return nil, "expected http://… or https://…" end
+  if rest:find("[%?#@%s%c\\]") then return nil, "only a host and a port may stand in it" end
+  local authority, path = rest:match("^([^/]*)(.*)$")
+  if path ~= "" and path ~= "/" then return nil, "a path is not possible; requests keep their own" end
+  local form, host = authority_of(authority)
+  if not form then return nil, host end
+  local reason = forbidden_address(host)
+  if reason then return nil, reason end
+  return scheme .. "://" .. form
+end
+
+local function check_ca(context, pem)
+  local list, diag = context.control.certificates(pem)
+  if not list then return diag.text end
+  for _, certificate in ipairs(list) do
+    if not certificate.is_ca then return "only CA certificates are allowed here" end
+  end
+end
+
+-- The values of a body in stored form, or errors: all mistakes at once.
+local function read(context)
+  local values, failure = context.values, {}
+  local row = { verify = values.verify and 1 or 0, ca = values.ca }
+  local function refuse(field, reason)
+    local one = errors.new("origin_invalid", field, reason)
+    one.pointer = "/" .. field
+    failure[#failure + 1] = one
+  end
+  local reason
+  row.url, reason = url_of(values.url)
+  if not row.url then refuse("url", reason) end
+  if values.host_header then
+    row.host_header, reason = authority_of(values.host_header)
+    if not row.host_header then refuse("host_header", reason) end
+  end
+  if values.sni then
+    row.sni, reason = check.hostname(values.sni)
+    if not row.sni then refuse("sni", reason) end
+  end
+  reason = values.ca and check_ca(context, values.ca)
+  if reason then refuse("ca", reason) end
+  if values.client_certificate_id then
+    refuse("client_certificate_id", "client certificates toward origins are not available yet; leave it out")
+  end
+  if failure[1] then return nil, failure end
+  return row
+end
+
+local function put(context)
+  local tx, zone = context.tx, context.zone
+  local hostname, reason = pattern_of(tx, context.params.hostname, zone.name)
+  if not hostname then
+    return nil, errors.fail("origin_invalid", "the hostname in the path", reason)
+  end
+  local row, failure = read(context)
+  if not row then return nil, failure end
+  local before = tx:one("SELECT created_on FROM origins WHERE zone_id = ? AND hostname = ?", zone.id, hostname)
+  row.hostname, row.created_on, row.modified_on = hostname, before and before.created_on or context.stamp, context.stamp
+  assert(tx:run("DELETE FROM origins WHERE zone_id = ? AND hostname = ?", zone.id, hostname))
+  assert(tx:run("INSERT INTO origins (zone_id, hostname, url, host_header, sni, verify, ca, created_on, modified_on) "
+    .. "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", zone.id, hostname, row.url, row.host_header, row.sni, row.verify, row.ca,
+    row.created_on, row.modified_on))
+  tx:touch(zone.id)
+  return { result = show(row) }
+end
+
+local remove = resource.delete(RESOURCE, function(refusal) error("origins: " .. refusal.name) end)
+
+local function delete(context)
+  local answer, failure = remove(context)
+  if not answer then return nil, failure end
+  context.tx:touch(context.zone.id)
+  return answer
+end
+
+M.routes = {
+  { method = "GET", path = COLLECTION, permission = permissions.need("read", "Origin"), run = resource.list(RESOURCE) },
+  { method = "GET", path = ONE, permission = permissions.need("read", "Origin"), run = resource.get(RESOURCE) },
+  {
+    method = "PUT", path = ONE, permission = permissions.need("write", "Origin"), group = "origins", run = put,
+    fields = {
+      { name = "url", type = "string", required = true, max = 2048 },
+      { name = "host_header", type = "string", max = 260 },
+      { name = "sni", type = "string", max = 254 },
+      { name = "verify", type = "boolean", default = true },
+      { name = "ca", type = "string" },
+      { name = "client_certificate_id", type = "string" },
+    },
+  },
+  { method = "DELETE", path = ONE, permission = permissions.need("write", "Origin"), run = delete },
+}
+
+return M

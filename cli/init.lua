@@ -1,0 +1,186 @@
+--- moongate.cli — the command line: reads arguments, runs a command, gives an exit code.
+--
+-- The program calls `main` with its arguments. `run` is the one command that is not carried out here: its plan goes back
+-- to the program, which starts the gateway. Results go to standard output and diagnostics to standard error as `moongate: FILE:LINE:
+-- message`; exit codes are 0 fine, 1 failed, 2 wrong usage. Secrets are never arguments.
+
+local argparse = require "argparse"
+
+local M = {}
+
+local FAILED, USAGE = 1, 2
+local CANDIDATES = { "moongate.lua", "/etc/moongate/moongate.lua" }
+local DEVELOPMENT_DIR = "moongate-data"
+
+local EPILOG = "Exit codes: 0 fine, 1 failed, 2 wrong usage."
+
+local function config_option(command)
+  command:option("-c --config", "Configuration file. Without it: ./moongate.lua, then /etc/moongate/moongate.lua.")
+    :argname "FILE"
+end
+
+-- argparse's own help ends the process, so each parser gets a flag that ends the parsing only.
+local function with_help(parser, shown)
+  parser:add_help(false)
+  parser:help_max_width(100)
+  parser:flag("-h --help", "Show this help and exit."):action(function()
+    shown.text = parser:get_help()
+    error("help", 0)
+  end)
+  return parser
+end
+
+local function build_token(parser, shown)
+  local token = with_help(parser:command("token", "Make, list and revoke API tokens."), shown)
+  token:command_target "token_command"
+  local create = with_help(token:command("create", "Make a token and print it, once, alone on standard output."), shown)
+  config_option(create)
+  create:option("-n --name", "What the token is for; shown in lists."):argname "NAME":count(1)
+  create:option("-p --permission", "A permission group, such as \"SSL and Certificates Write\"; may be given several times. "
+    .. "Without it the token may do everything."):argname "GROUP":count "*"
+  create:option("--expires", "Last day or moment, such as 2027-01-31 or 2027-01-31T12:00:00Z."):argname "TIME"
+  local list = with_help(token:command("list", "List tokens; never shows a secret."), shown)
+  config_option(list)
+  local revoke = with_help(token:command("revoke", "Take a token away; it stops working at once."), shown)
+  config_option(revoke)
+  revoke:argument("token", "Id or name of the token."):argname "ID"
+end
+
+local function build_parser(shown)
+  local parser = with_help(argparse("moongate", "A gateway for mutual TLS, configured through an API.", EPILOG), shown)
+  parser:command_target "command"
+
+  local run = with_help(parser:command("run", "Start the gateway and stay in the foreground."), shown)
+  config_option(run)
+  run:flag("--dev", "Log everything; without a configuration file, listen on loopback and keep all data in ./"
+    .. DEVELOPMENT_DIR .. ".")
+
+  local check = with_help(parser:command("check", "Check a configuration file and say what is wrong with it."), shown)
+  config_option(check)
+
+  build_token(parser, shown)
+
+  local eval = with_help(parser:command("eval", "Evaluate an expression of the rules language."), shown)
+  eval:argument("expression", "The expression."):argname "EXPRESSION":args "?"
+  eval:option("--request", "JSON object with the values of fields; - is standard input."):argname "FILE"
+  eval:option("--scheme", "JSON object {\"field\": \"Type\"} that replaces the built-in fields."):argname "FILE"
+  eval:flag("--batch", "Read JSON lines from standard input and answer each with one.")
+  eval:flag("--show-code", "Print the Lua source that the expression compiles to."):target "show_code"
+
+  local version = with_help(parser:command("version", "Print the version."), shown)
+  version:flag("--json", "As a JSON object.")
+  return parser
+end
+
+local function find_config(path)
+  if path then return path end
+  for _, candidate in ipairs(CANDIDATES) do
+    local file = io.open(candidate, "rb")
+    if file then
+      file:close()
+      return candidate
+    end
+  end
+end
+
+-- The configuration that a command works with; nil after the reason was printed.
+local function load_config(args, host)
+  local path = find_config(args.config)
+  if not path then
+    host.stderr:write("moongate: no configuration file: give one with -c, or put it at ", table.concat(CANDIDATES, " or "), "\n")
+    return nil
+  end
+  local config, diag = require("moongate.config").load(path)
+  if config then return config, path end
+  host.stderr:write("moongate: ", diag.text, "\n")
+  return nil
+end
+
+local function readable(path)
+  local file, err = io.open(path, "rb")
+  if not file then return nil, err end
+  file:close()
+  return true
+end
+
+local COMMANDS = {}
+
+function COMMANDS.run(args, host)
+  if args.dev and not find_config(args.config) then
+    return "run", { config = require("moongate.config").development(DEVELOPMENT_DIR), dev = true }
+  end
+  local config = load_config(args, host)
+  if not config then return FAILED end
+  if args.dev then config.log.level = "debug" end
+  return "run", { config = config, dev = args.dev or false }
+end
+
+function COMMANDS.check(args, host)
+  local config, path = load_config(args, host)
+  if not config then return FAILED end
+  for _, name in ipairs { "certificate", "key" } do
+    local file = config.admin[name]
+    local ok, err = true, nil
+    if file then ok, err = readable(file) end
+    if not ok then
+      host.stderr:write("moongate: ", path, ": admin.", name, ": ", err, "\n")
+      return FAILED
+    end
+  end
+  host.stdout:write(path, ": the configuration is valid\n")
+  return 0
+end
+
+function COMMANDS.token(args, host)
+  local config = load_config(args, host)
+  if not config then return FAILED end
+  return require("moongate.cli.token").run(args, config, host)
+end
+
+function COMMANDS.eval(args, host)
+  if not args.batch and not args.expression then
+    host.stderr:write("moongate: eval: give an expression, or --batch\n")
+    return USAGE
+  end
+  return require("moongate.eval").run {
+    expression = args.expression, batch = args.batch or false, scheme = args.scheme, request = args.request,
+    show_code = args.show_code or false, stdin = host.stdin, stdout = host.stdout, stderr = host.stderr,
+  }
+end
+
+function COMMANDS.version(args, host)
+  local version = require "moongate.version"
+  if args.json then
+    local json = require "moongate.json"
+    host.stdout:write(json.encode(json.object { version = version, luajit = jit.version }, { sorted = true }), "\n")
+  else
+    host.stdout:write("moongate ", version, "\n")
+  end
+  return 0
+end
+
+--- Runs one command.
+---@param argv string[] the arguments, without the program's name
+---@param host { stdin: table|nil, stdout: table|nil, stderr: table|nil, control: table|nil }|nil for specs
+---@return integer|"run" exit code, or "run" when the program is to start the gateway
+---@return { config: table, dev: boolean }|nil plan with "run"
+function M.main(argv, host)
+  host = host or {}
+  host = { stdin = host.stdin or io.stdin, stdout = host.stdout or io.stdout, stderr = host.stderr or io.stderr,
+    control = host.control }
+  local shown = {}
+  local parser = build_parser(shown)
+  local called, ok, args = pcall(parser.pparse, parser, argv)
+  if shown.text then
+    host.stdout:write(shown.text, "\n")
+    return 0
+  end
+  if not called then error(ok, 0) end
+  if not ok then
+    host.stderr:write("moongate: ", args, "\n", parser:get_usage(), "\n")
+    return USAGE
+  end
+  return COMMANDS[args.command](args, host)
+end
+
+return M
