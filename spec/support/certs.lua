@@ -11,18 +11,19 @@
 
 local M = {}
 
+-- Arguments of `openssl req -newkey`.
 local KEYS = {
-  ["P-256"] = "ecparam -name prime256v1 -genkey -noout",
-  ["P-384"] = "ecparam -name secp384r1 -genkey -noout",
-  ["P-192"] = "ecparam -name prime192v1 -genkey -noout",
-  ["P-256 explicit"] = "ecparam -name prime256v1 -genkey -noout -param_enc explicit",
-  ["RSA 1024"] = "genrsa 1024",
-  ["RSA 2048"] = "genrsa 2048",
-  ["Ed25519"] = "genpkey -algorithm ed25519",
+  ["P-256"] = "ec -pkeyopt ec_paramgen_curve:P-256",
+  ["P-384"] = "ec -pkeyopt ec_paramgen_curve:P-384",
+  ["P-192"] = "ec -pkeyopt ec_paramgen_curve:P-192",
+  ["P-256 explicit"] = "ec -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit",
+  ["RSA 1024"] = "rsa:1024",
+  ["RSA 2048"] = "rsa:2048",
+  ["Ed25519"] = "ed25519",
 }
 
 local function run(command)
-  local pipe = assert(io.popen(command .. " 2>&1; echo \"status=$?\""))
+  local pipe = assert(io.popen("{ " .. command .. "; } 2>&1; echo \"status=$?\""))
   local text = pipe:read("*a")
   pipe:close()
   local output, status = text:match("^(.*)status=(%d+)%s*$")
@@ -53,24 +54,20 @@ local function read(path)
   return text
 end
 
+local function fresh_path(suffix)
+  M.count = (M.count or 0) + 1
+  return ("%s/%d%s"):format(M.directory(), M.count, suffix or "")
+end
+
 --- Writes `text` into a fresh file of the directory.
 ---@param text string
 ---@param suffix string?
 ---@return string path
 function M.write(text, suffix)
-  M.count = (M.count or 0) + 1
-  local path = ("%s/%d%s"):format(M.directory(), M.count, suffix or "")
+  local path = fresh_path(suffix)
   local file = assert(io.open(path, "wb"))
   file:write(text)
   file:close()
-  return path
-end
-
-local function make_key(kind)
-  if type(kind) == "table" then return kind.key_path end
-  local path = M.write("", ".key")
-  run(("openssl %s -out %s"):format(assert(KEYS[kind], "no such kind of key"), path))
-  os.execute("chmod 600 " .. path)
   return path
 end
 
@@ -93,39 +90,51 @@ local function merge_extensions(defaults, given)
   return table.concat(kept, "\n") .. "\n"
 end
 
+local function random_hex(digits)
+  local file = assert(io.open("/dev/urandom", "rb"))
+  local bytes = file:read(digits / 2)
+  file:close()
+  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
 local function asn1_time(seconds) return os.date("!%Y%m%d%H%M%SZ", seconds) end
 
 -- `openssl x509` cannot say when a validity begins; `openssl ca` can, and wants a small office for it.
 local function sign_with_dates(request, key_path, extensions, options, out)
-  local office = run("mktemp -d " .. M.directory() .. "/ca.XXXXXX"):gsub("%s+$", "")
+  local office = fresh_path(".office")
   local issuer = options.issuer
   local config = ("[ca]\ndefault_ca=d\n[d]\ndatabase=%s/db\nnew_certs_dir=%s\nunique_subject=no\npolicy=p\n"
     .. "email_in_dn=yes\ndefault_md=%s\nrand_serial=yes\npreserve=yes\n[p]\n"):format(office, office, options.digest)
   for _, field in ipairs { "CN", "O", "OU", "C", "ST", "L", "emailAddress" } do config = config .. field .. "=optional\n" end
   local config_path = M.write(config .. "[ext]\n" .. extensions, ".cnf")
-  run(("touch %s/db && openssl ca -batch -notext -config %s -extensions ext -in %s -out %s -startdate %s -enddate %s %s"):format(
-    office, config_path, request, out, asn1_time(options.not_before or os.time() - 86400),
-    asn1_time(options.not_after or os.time() + 86400 * 30),
-    issuer and ("-cert %s -keyfile %s"):format(issuer.path, issuer.key_path) or ("-selfsign -keyfile " .. key_path)))
+  return ("mkdir %s && touch %s/db && openssl ca -batch -notext -config %s -extensions ext -in %s -out %s -startdate %s -enddate %s %s")
+    :format(office, office, config_path, request, out, asn1_time(options.not_before or os.time() - 86400),
+      asn1_time(options.not_after or os.time() + 86400 * 30),
+      issuer and ("-cert %s -keyfile %s"):format(issuer.path, issuer.key_path) or ("-selfsign -keyfile " .. key_path))
+end
+
+local function sign(request, key_path, extensions, options, out)
+  local issuer = options.issuer
+  return ("openssl x509 -req -in %s -days %d -%s -set_serial %s -extfile %s%s -out %s %s"):format(request,
+    options.days or 30, options.digest, options.serial or ("0x5" .. random_hex(30)), M.write(extensions, ".ext"),
+    options.public_key_path and (" -force_pubkey " .. options.public_key_path) or "", out,
+    issuer and ("-CA %s -CAkey %s"):format(issuer.path, issuer.key_path) or ("-signkey " .. key_path))
 end
 
 local function issue(options, default_extensions)
-  local key_path = make_key(options.key or "P-256")
   local issuer = options.issuer
   options.digest = options.digest or "sha256"
   local extensions = merge_extensions(default_extensions, options.extensions)
-  local request, out = M.write("", ".csr"), M.write("", ".pem")
-  run(("openssl req -new -utf8 -key %s -subj %s -%s -out %s"):format(key_path, quote(options.subject),
-    options.digest == "md5" and "sha256" or options.digest, request))
-  if options.not_before or options.not_after then
-    sign_with_dates(request, key_path, extensions, options, out)
+  local request, out = fresh_path(".csr"), fresh_path(".pem")
+  local key_path, key_arguments = fresh_path(".key"), nil
+  if type(options.key) == "table" then
+    key_path = options.key.key_path
+    key_arguments = "-key " .. key_path
   else
-    local serial = options.serial or ("0x5%s"):format(run("openssl rand -hex 15"):gsub("%s+$", ""))
-    local pubkey = options.public_key_path and (" -force_pubkey " .. options.public_key_path) or ""
-    run(("openssl x509 -req -in %s -days %d -%s -set_serial %s -extfile %s%s -out %s %s"):format(request,
-      options.days or 30, options.digest, serial, M.write(extensions, ".ext"), pubkey, out,
-      issuer and ("-CA %s -CAkey %s"):format(issuer.path, issuer.key_path) or ("-signkey " .. key_path)))
+    key_arguments = ("-newkey %s -nodes -keyout %s"):format(assert(KEYS[options.key or "P-256"], "no such kind of key"), key_path)
   end
+  run(("openssl req -new -batch -utf8 %s -subj %s -out %s && %s"):format(key_arguments, quote(options.subject), request,
+    ((options.not_before or options.not_after) and sign_with_dates or sign)(request, key_path, extensions, options, out)))
   local made = { path = out, key_path = key_path, pem = read(out), key = read(key_path), name = options.subject }
   made.chain = issuer and made.pem .. (issuer.chain or issuer.pem) or made.pem
   made.chain_path = M.write(made.chain, ".chain.pem")
