@@ -1,5 +1,5 @@
--- Loads the C core as one shared library with every symbol visible, for the specs under spec/core. Declarations are read
--- from the headers themselves, so that what a spec believes and what the compiler built cannot drift apart.
+-- Loads the C core as one shared library with every symbol visible, for the specs under spec/core. Declarations are
+-- read from the headers themselves, so that what a spec believes and what the compiler built cannot drift apart.
 --
 --   local unit = require "spec.support.unit"
 --   local C = unit.load { "base/str.h", "http/parse.h" }   -- each header once, in order of what includes what
@@ -30,7 +30,8 @@ local function collect_numbers(text)
   for name, number in text:gmatch("#define%s+([%u%d_]+)%s+(%d+)u?%s") do memory.numbers[name] = number end
 end
 
---- The declarations of a C header as LuaJIT's parser wants them: no comments, no preprocessor, no inline bodies, no attributes.
+--- The declarations of a C header as LuaJIT's parser wants them: no comments, no preprocessor, no inline bodies, no
+--- attributes.
 ---@param text string a header of ours
 ---@return string
 function M.declarations(text)

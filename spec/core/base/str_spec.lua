@@ -31,7 +31,8 @@ end)
 
 describe("moon_str_equal_nocase()", function()
   for _, case in ipairs { { "", "", true }, { "Host", "hOST", true }, { "a", "b", false }, { "a", "aa", false },
-    { "[", "{", false }, { "@", "`", false }, { "\196", "\228", false }, { "a\0b", "A\0B", true }, { "a\0b", "a\0c", false } } do
+    { "[", "{", false }, { "@", "`", false }, { "\196", "\228", false }, { "a\0b", "A\0B", true },
+    { "a\0b", "a\0c", false } } do
     it(("says %s to %q and %q"):format(case[3], case[1], case[2]), function()
       assert.equal(case[3], C.moon_str_equal_nocase(unit.str(case[1]), unit.str(case[2])))
     end)
@@ -40,7 +41,8 @@ end)
 
 describe("moon_str_starts_with() and moon_str_ends_with()", function()
   for _, case in ipairs { { "abc", "ab", true, false }, { "abc", "bc", false, true }, { "abc", "", true, true },
-    { "abc", "abc", true, true }, { "abc", "abcd", false, false }, { "", "", true, true }, { "", "a", false, false } } do
+    { "abc", "abc", true, true }, { "abc", "abcd", false, false }, { "", "", true, true },
+    { "", "a", false, false } } do
     it(("know %q in %q"):format(case[2], case[1]), function()
       assert.equal(case[3], C.moon_str_starts_with(unit.str(case[1]), unit.str(case[2])))
       assert.equal(case[4], C.moon_str_ends_with(unit.str(case[1]), unit.str(case[2])))
@@ -58,7 +60,8 @@ describe("moon_str_trim()", function()
 end)
 
 describe("moon_str_next_element()", function()
-  for _, case in ipairs { { "", {} }, { "a", { "a" } }, { "a,b", { "a", "b" } }, { " a ,\tb\t,, ,c,", { "a", "b", "c" } },
+  for _, case in ipairs { { "", {} }, { "a", { "a" } }, { "a,b", { "a", "b" } },
+    { " a ,\tb\t,, ,c,", { "a", "b", "c" } },
     { ",", {} }, { "a b", { "a b" } } } do
     it(("takes %d elements off %q"):format(#case[2], case[1]), function() assert.same(case[2], elements(case[1])) end)
   end

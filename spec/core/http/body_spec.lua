@@ -26,11 +26,13 @@ local GOOD = {
   { "white space inside an extension", "5; a = b ; c\r\nhello\r\n0\r\n\r\n", "hello", "" },
   { "a trailer", "5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\nrest", "hello", "rest" },
   { "trailers that frame or route, which are dropped",
-    "0\r\nContent-Length: 5\r\nHost: b\r\nTransfer-Encoding: chunked\r\nCf-Ray: x\r\nEmpty:\r\n\r\nhello", "", "hello" },
+    "0\r\nContent-Length: 5\r\nHost: b\r\nTransfer-Encoding: chunked\r\nCf-Ray: x\r\nEmpty:\r\n\r\nhello", "",
+    "hello" },
 }
 
 local BAD = {
   { "no size", "\r\nhello\r\n0\r\n\r\n" },
+  { "an empty size line and an empty trailer section", "\r\n\r\n" },
   { "a size with a sign", "+5\r\nhello\r\n0\r\n\r\n" },
   { "a negative size", "-5\r\nhello\r\n0\r\n\r\n" },
   { "a size with 0x", "0x5\r\nhello\r\n0\r\n\r\n" },
@@ -67,6 +69,8 @@ local BAD = {
   { "an extension with = and no value", "5;a=\r\nhello\r\n0\r\n\r\n" },
   { "two names in an extension", "5;a b\r\nhello\r\n0\r\n\r\n" },
   { "a space at the end of an extension", "5;a \r\nhello\r\n0\r\n\r\n" },
+  { "a space behind the value of an extension", "5;a=b \r\nhello\r\n0\r\n\r\n" },
+  { "a space behind a quoted value", '5;a="b" \r\nhello\r\n0\r\n\r\n' },
   { "a trailer section that ends with a bare LF", "0\r\nX: y\r\n\n" },
   { "an empty trailer section that is a bare LF", "0\r\n\n" },
   { "an empty trailer section that is CR and another byte", "0\r\n\rX" },
@@ -129,6 +133,8 @@ describe("moon_http_body_read()", function()
       assert.equal(EBODY, http.C.moon_http_body_read(body, input, payload))
       local good = "0\r\n\r\n"
       input[0] = unit.str(good)
+      assert.equal(EBODY, http.C.moon_http_body_read(body, input, payload))
+      input[0] = unit.str("")
       assert.equal(EBODY, http.C.moon_http_body_read(body, input, payload))
     end)
 

@@ -35,8 +35,8 @@ end)
 
 describe("moon_http_is_hop_by_hop()", function()
   local told = head "Connection: close, CF-Connecting-IP\r\nConnection: X-Mine\r\n"
-  for _, name in ipairs { "Connection", "keep-alive", "Proxy-Connection", "TE", "Trailer", "TRANSFER-ENCODING", "Upgrade",
-    "Proxy-Authenticate", "Proxy-Authorization", "HTTP2-Settings", "cf-connecting-ip", "x-mine", "close" } do
+  for _, name in ipairs { "Connection", "keep-alive", "Proxy-Connection", "TE", "Trailer", "TRANSFER-ENCODING",
+    "Upgrade", "Proxy-Authenticate", "Proxy-Authorization", "HTTP2-Settings", "cf-connecting-ip", "x-mine", "close" } do
     it("ends " .. name .. " here", function() assert.is_true(C.moon_http_is_hop_by_hop(told.box, unit.str(name))) end)
   end
 

@@ -4,6 +4,8 @@ local function request(lines, start_line)
   return (start_line or "GET / HTTP/1.1") .. "\r\n" .. lines .. "\r\n"
 end
 
+local SECOND = "the head can be read in two ways"
+
 -- What must never be read as a request: { title, bytes, status }.
 local REFUSED = {
   -- fields
@@ -59,6 +61,8 @@ local REFUSED = {
     request "Host: a\r\nTransfer-Encoding: gzip\r\nContent-Length: 5\r\n", 400 },
   { "Content-Length, then an unknown Transfer-Encoding",
     request "Host: a\r\nContent-Length: 5\r\nTransfer-Encoding: gzip\r\n", 400 },
+  { "a malformed Content-Length, then an unknown Transfer-Encoding",
+    request "Host: a\r\nContent-Length: x\r\nTransfer-Encoding: gzip\r\n", 400 },
   -- Content-Length
   { "two equal Content-Length lines", request "Host: a\r\nContent-Length: 5\r\nContent-Length: 5\r\n", 400 },
   { "two different Content-Length lines", request "Host: a\r\nContent-Length: 5\r\nContent-Length: 6\r\n", 400 },
@@ -133,14 +137,17 @@ describe("moon_http_parse_request()", function()
     it(("answers %d to %s"):format(case[3], case[1]), function()
       local status, why = http.request(case[2])
       assert.equal(case[3], status)
-      assert.is_true(#why > 0)
+      -- Our own reader decides, so that the answer does not hang on the version of llhttp behind it.
+      assert.not_equal(SECOND, why)
     end)
   end
 
   for _, case in ipairs(REFUSED) do
     if case[2]:find("\r\n\r\n", 3, true) and not case[2]:find("^\r\n") then
       it("does not lean on the scan to refuse " .. case[1], function()
-        assert.not_equal(0, (http.parse_request(case[2])))
+        local status, why = http.parse_request(case[2])
+        assert.equal(case[3], status)
+        assert.not_equal(SECOND, why)
       end)
     end
   end
@@ -168,7 +175,9 @@ describe("moon_http_parse_request()", function()
   end)
 
   it("refuses bytes behind the empty line", function()
-    assert.equal(400, (http.parse_request(request "Host: a\r\n" .. "X")))
+    local status, why = http.parse_request(request "Host: a\r\n" .. "X")
+    assert.equal(400, status)
+    assert.not_equal(SECOND, why)
   end)
 
   it("refuses a head whose empty line is missing", function()
@@ -177,7 +186,8 @@ describe("moon_http_parse_request()", function()
     assert.equal(400, (http.parse_request "\r\n"))
   end)
 
-  for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "PROPPATCH", "MKCOL",
+  for _, method in ipairs { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "PROPPATCH",
+    "MKCOL",
     "MKCALENDAR", "COPY", "MOVE", "LOCK", "UNLOCK", "SEARCH", "REPORT", "MKACTIVITY", "CHECKOUT", "MERGE", "M-SEARCH",
     "NOTIFY", "SUBSCRIBE", "UNSUBSCRIBE", "PURGE", "BIND", "REBIND", "UNBIND", "ACL", "LINK", "UNLINK" } do
     it("serves " .. method, function()
@@ -236,7 +246,8 @@ describe("moon_http_parse_request()", function()
 
   describe("Expect: 100-continue", function()
     it("is known in any case", function()
-      local _, head = http.request(request("Host: a\r\nContent-Length: 1\r\nExpect: 100-Continue\r\n", "PUT / HTTP/1.1"))
+      local _, head = http.request(request("Host: a\r\nContent-Length: 1\r\nExpect: 100-Continue\r\n",
+        "PUT / HTTP/1.1"))
       assert.is_true(head.expect_continue)
     end)
 

@@ -98,6 +98,21 @@ describe("moon_http_scan()", function()
     end)
   end
 
+  it("sees every offence at every distance from the start", function()
+    for pad = 0, 40 do
+      local start = "GET /" .. ("p"):rep(pad) .. " HTTP/1.1\r\n"
+      for _, rest in ipairs { " X: y\r\n\r\n", "\tX: y\r\n\r\n", "\nX: y\r\n\r\n", "\rX: y\r\n\r\n", "X\r\r\n\r\n",
+        "X\n\r\n", "\0\r\n\r\n" } do
+        local bytes = start .. rest .. ("z"):rep(40)
+        assert.equal(-400, (http.scan(bytes)), ("%q"):format(bytes))
+        assert.equal(-400, (http.scan(bytes, nil, true)), ("%q"):format(bytes))
+        assert.equal(-400, http.scan_growing(bytes), ("%q"):format(bytes))
+      end
+      local good = start .. "X: y\r\n\r\n"
+      assert.equal(#good, (http.scan(good .. ("z"):rep(40))))
+    end
+  end)
+
   it("agrees with the portable scan on one changed byte at every place of a head", function()
     local head = "\r\nGET /some/path?query HTTP/1.1\r\nHost: www.example.com\r\nAccept: */*\r\nEmpty:\r\n\r\n"
     local limits = http.limits { start_line = 40, field = 30, fields = 120 }

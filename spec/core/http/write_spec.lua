@@ -104,7 +104,8 @@ end)
 
 describe("moon_http_reason()", function()
   for _, case in ipairs { { 403, "Forbidden" }, { 404, "Not Found" }, { 418, "Unknown" }, { 431,
-    "Request Header Fields Too Large" }, { 502, "Bad Gateway" }, { 505, "HTTP Version Not Supported" }, { 0, "Unknown" } } do
+    "Request Header Fields Too Large" }, { 502, "Bad Gateway" },
+    { 505, "HTTP Version Not Supported" }, { 0, "Unknown" } } do
     it(("says %s for %d"):format(case[2], case[1]), function()
       assert.equal(case[2], ffi.string(C.moon_http_reason(case[1])))
     end)
