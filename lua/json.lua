@@ -1,15 +1,17 @@
 -- moongate.json: JSON both ways. The decoder is strict (RFC 8259) because strangers write what it reads; it works in linear
 -- time, never deeper than its limit, and says where a text is wrong. The encoder is dkjson's.
 --
+-- The elements are read by rules/json_text.lua, which the rules language needs too; here they become tables.
 -- Decoded: objects and arrays are tables that know which of the two they are (is_array, is_object), null is M.null, so that an
 -- absent member and a null one stay apart. Numbers are Lua numbers; with `exact_integers` an integer beyond 2^53 becomes an
 -- Integer that keeps its digits. Called by the admin API, by eval and by whatever else reads JSON. Does no I/O.
 
 local dkjson = require "dkjson"
-local utf8 = require "moongate.rules.utf8"
+local json_text = require "moongate.rules.json_text"
 
-local byte, char, find, match, sub = string.byte, string.char, string.find, string.match, string.sub
-local concat, sort = table.concat, table.sort
+local byte, find, match = string.byte, string.find, string.match
+local fail, skip = json_text.fail, json_text.skip
+local sort = table.sort
 local error, getmetatable, pairs, pcall, setmetatable, tonumber, type = error, getmetatable, pairs, pcall, setmetatable,
   tonumber, type
 
@@ -75,112 +77,15 @@ function M.integer(digits)
   return setmetatable({ digits = digits }, Integer)
 end
 
-local function fail(pos, message)
-  error({ pos = pos, message = message }, 0)
-end
-
-local function skip(text, pos)
-  local b = byte(text, pos)
-  if b ~= 32 and b ~= 10 and b ~= 13 and b ~= 9 then
-    return pos
-  end
-  return match(text, "^[ \n\r\t]+()", pos)
-end
-
-local ESCAPED = {
-  [34] = '"', [92] = "\\", [47] = "/", [98] = "\b", [102] = "\f", [110] = "\n", [114] = "\r", [116] = "\t",
-}
-
-local function hex4(text, pos)
-  local digits = match(text, "^[0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f]", pos)
-  if not digits then
-    fail(pos, "expected four hexadecimal digits")
-  end
-  return tonumber(digits, 16)
-end
-
--- pos: the byte after "\u"
-local function unicode_escape(text, pos)
-  local code = hex4(text, pos)
-  if code >= 0xD800 and code <= 0xDBFF then
-    if sub(text, pos + 4, pos + 5) ~= "\\u" then
-      fail(pos, "a high surrogate without its low one")
-    end
-    local low = hex4(text, pos + 6)
-    if low < 0xDC00 or low > 0xDFFF then
-      fail(pos, "a high surrogate without its low one")
-    end
-    return utf8.encode(0x10000 + (code - 0xD800) * 1024 + (low - 0xDC00)), pos + 10
-  elseif code >= 0xDC00 and code <= 0xDFFF then
-    fail(pos, "a low surrogate without its high one")
-  end
-  return utf8.encode(code), pos + 4
-end
-
-local function read_string(text, pos)
-  local start = pos + 1
-  local at = find(text, '[%c"\\]', start)
-  local value
-  if at and byte(text, at) == 34 then
-    value = sub(text, start, at - 1)
-  else
-    local parts, n, from = {}, 0, start
-    while true do
-      local b = at and byte(text, at)
-      if not b then
-        fail(pos, "a string without an end")
-      elseif b == 127 then -- DEL is a control character to Lua, not to JSON
-        at = find(text, '[%c"\\]', at + 1)
-      else
-        n = n + 1
-        parts[n] = sub(text, from, at - 1)
-        if b == 34 then
-          break
-        elseif b ~= 92 then
-          fail(at, "a control character within a string")
-        end
-        local e = byte(text, at + 1)
-        n = n + 1
-        if ESCAPED[e] then
-          parts[n], from = ESCAPED[e], at + 2
-        elseif e == 117 then
-          parts[n], from = unicode_escape(text, at + 2)
-        else
-          fail(at, "an unknown escape")
-        end
-        at = find(text, '[%c"\\]', from)
-      end
-    end
-    value = concat(parts)
-  end
-  if not utf8.is_valid(value) then
-    fail(pos, "a string that is not UTF-8")
-  end
-  return value, at + 1
-end
-
 local function read_number(text, pos, state)
-  local stop = match(text, "^%-?[1-9][0-9]*()", pos) or match(text, "^%-?0()", pos)
-  if not stop then
-    fail(pos, "expected a digit")
-  end
-  local after = match(text, "^%.[0-9]+()", stop) or stop
-  after = match(text, "^[eE][+-]?[0-9]+()", after) or after
-  local follows = byte(text, after)
-  if follows and match(char(follows), "[0-9.eE+-]") then
-    fail(pos, "a malformed number")
-  end
-  local digits = sub(text, pos, after - 1)
+  local digits, after, is_integer = json_text.number(text, pos)
   local value = tonumber(digits)
-  if after == stop then
-    if state.exact_integers and (value >= EXACT or value <= -EXACT) then
-      local magnitude = match(digits, "[0-9]+")
-      if #magnitude > 16 or magnitude > "9007199254740992" then
-        return M.integer(digits), after
-      end
+  if is_integer and state.exact_integers and (value >= EXACT or value <= -EXACT) then
+    local magnitude = match(digits, "[0-9]+")
+    if #magnitude > 16 or magnitude > "9007199254740992" then
+      return M.integer(digits), after
     end
-  end
-  if value ~= value or value == math.huge or value == -math.huge then
+  elseif value == math.huge or value == -math.huge then
     fail(pos, "a number beyond the range")
   end
   return value, after
@@ -190,68 +95,34 @@ local read_value
 
 local function read_array(text, pos, state, depth)
   local list, n = setmetatable({}, ARRAY), 0
-  pos = skip(text, pos + 1)
-  if byte(text, pos) == 93 then
-    return list, pos + 1
-  end
-  while true do
+  return list, json_text.list(text, pos, 93, function(item)
     n = n + 1
-    list[n], pos = read_value(text, pos, state, depth)
-    pos = skip(text, pos)
-    local b = byte(text, pos)
-    if b == 93 then
-      return list, pos + 1
-    elseif b ~= 44 then
-      fail(pos, "expected , or ] in an array")
-    end
-    pos = skip(text, pos + 1)
-  end
+    list[n], item = read_value(text, item, state, depth)
+    return item
+  end)
 end
 
 local function read_object(text, pos, state, depth)
-  local map, seen = setmetatable({}, OBJECT), nil
-  if state.unique_keys then
-    seen = {}
-  end
-  pos = skip(text, pos + 1)
-  if byte(text, pos) == 125 then
-    return map, pos + 1
-  end
-  while true do
-    if byte(text, pos) ~= 34 then
-      fail(pos, "expected a member name in quotes")
-    end
-    local name_pos = pos
-    local name
-    name, pos = read_string(text, pos)
+  local map, seen = setmetatable({}, OBJECT), state.unique_keys and {}
+  return map, json_text.list(text, pos, 125, function(item)
+    local name, value = json_text.member(text, item)
     if seen then
       if seen[name] then
-        fail(name_pos, "a member name that stands twice")
+        fail(item, "a member name that stands twice")
       end
       seen[name] = true
     end
-    pos = skip(text, pos)
-    if byte(text, pos) ~= 58 then
-      fail(pos, "expected : after a member name")
-    end
-    map[name], pos = read_value(text, skip(text, pos + 1), state, depth)
-    pos = skip(text, pos)
-    local b = byte(text, pos)
-    if b == 125 then
-      return map, pos + 1
-    elseif b ~= 44 then
-      fail(pos, "expected , or } in an object")
-    end
-    pos = skip(text, pos + 1)
-  end
+    map[name], value = read_value(text, value, state, depth)
+    return value
+  end)
 end
 
-local WORDS = { [116] = { "true", true }, [102] = { "false", false }, [110] = { "null", M.null } }
+local WORDS = { ["true"] = true, ["false"] = false, ["null"] = M.null }
 
 function read_value(text, pos, state, depth)
   local b = byte(text, pos)
   if b == 34 then
-    return read_string(text, pos)
+    return json_text.string(text, pos)
   elseif b == 123 or b == 91 then
     if depth >= state.max_depth then
       fail(pos, ("nesting deeper than %d"):format(state.max_depth))
@@ -263,9 +134,9 @@ function read_value(text, pos, state, depth)
   elseif b == 45 or b and b >= 48 and b <= 57 then
     return read_number(text, pos, state)
   end
-  local word = WORDS[b]
-  if word and sub(text, pos, pos + #word[1] - 1) == word[1] then
-    return word[2], pos + #word[1]
+  local word, after = json_text.word(text, pos)
+  if word then
+    return WORDS[word], after
   end
   fail(pos, b and "expected a value" or "the text ends where a value should be")
 end
