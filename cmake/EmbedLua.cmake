@@ -10,6 +10,7 @@ function(moongate_embed_lua target)
   add_custom_command(OUTPUT ${output}
     COMMAND ${LUAJIT_PROGRAM} "${CMAKE_CURRENT_SOURCE_DIR}/cmake/embed_lua.lua" "${CMAKE_CURRENT_SOURCE_DIR}" ${output}
     DEPENDS ${sources} ${headers} "${CMAKE_CURRENT_SOURCE_DIR}/cmake/embed_lua.lua"
+      "${CMAKE_CURRENT_SOURCE_DIR}/cmake/ffi_regions.lua"
     VERBATIM)
   add_library(${target}_objects OBJECT ${output})
   target_include_directories(${target}_objects PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/core")

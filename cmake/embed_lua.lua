@@ -1,8 +1,8 @@
 -- embed_lua.lua SOURCE_DIR OUTPUT.c
 -- Writes a C file with every Lua module of the tree as bytes and one table name → source (core/script/embedded.h).
 -- The mapping from file to module name is the one in tree_names below; spec/support/tree.lua uses the same for specs.
--- Also gathers the regions of C headers marked "ffi: begin" … "ffi: end" into the module moongate.cdef, so that the two
--- sides of the bridge are one text and cannot drift.
+-- Also puts the regions of C headers marked "ffi: begin" … "ffi: end" (ffi_regions.lua) into the module moongate.cdef, so that
+-- the two sides of the bridge are one text and cannot drift.
 
 local source_dir, output = arg[1], arg[2]
 assert(source_dir and output, "usage: embed_lua.lua SOURCE_DIR OUTPUT.c")
@@ -31,16 +31,7 @@ local function module_name(relative)
 end
 
 local function cdef_of_headers()
-  local parts = {}
-  for _, floor in ipairs { "base", "net", "tls", "http", "gate", "script" } do
-    for _, path in ipairs(lines_of(("ls '%s/core/%s/'*.h 2>/dev/null | LC_ALL=C sort"):format(source_dir, floor))) do
-      for region in read(path):gmatch("/%* ffi: begin.-%*/(.-)/%* ffi: end %*/") do
-        region = region:gsub("/%*.-%*/", ""):gsub("\n%s*#[^\n]*", ""):gsub("MOON_FFI%s+", "")
-        parts[#parts + 1] = region
-      end
-    end
-  end
-  return "return [==[\n" .. table.concat(parts, "\n") .. "\n]==]\n"
+  return "return [==[\n" .. dofile(source_dir .. "/cmake/ffi_regions.lua")(source_dir) .. "\n]==]\n"
 end
 
 local modules = { { name = "moongate.cdef", path = "cdef", source = cdef_of_headers() } }

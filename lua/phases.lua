@@ -108,7 +108,7 @@ end
 
 -- ---- the control plane ----
 
-local boot, app
+local app -- what moongate.admin.boot gave
 
 --- Gives the control state's modules what they work with.
 ---@param control_at userdata  struct moon_control *
@@ -120,12 +120,12 @@ end
 
 --- Starts the admin API.
 ---@param config table
----@param boot_module table  moongate.admin.boot, handed in by C because nothing in lua/ reaches into admin/
+---@param boot table  moongate.admin.boot, handed in by C because nothing in lua/ reaches into admin/
 ---@return boolean started
 ---@return string|nil where
 ---@return string|nil message
-function M.start(config, boot_module)
-  local started, err = boot_module.start {
+function M.start(config, boot)
+  local started, err = boot.start {
     config = config,
     control = require "moongate.control",
     log = log.writer("admin"),
@@ -134,7 +134,7 @@ function M.start(config, boot_module)
     if type(err) ~= "table" then err = { text = tostring(err) } end
     return false, err.where or "", err.text or err.message or "no reason given"
   end
-  boot, app = boot_module, started
+  app = started
   return true
 end
 
@@ -172,12 +172,12 @@ end
 --- Once a second.
 function M.tick()
   require("moongate.control").tick()
-  if boot.tick then boot.tick() end
+  app:tick()
 end
 
 --- At the end of the process.
 function M.stop()
-  if boot.stop then boot.stop() end
+  app:stop()
 end
 
 return M

@@ -1,6 +1,6 @@
 -- Maps module names to files of the source tree, as cmake/embed_lua.lua does for the binary: moongate.rules.parse is
 -- rules/parse.lua, moongate.admin.auth is admin/auth.lua, moongate.cli is cli/init.lua, a plain moongate.request is lua/request.lua.
--- moongate.cdef is made from the C headers, as in the build.
+-- moongate.cdef is made from the C headers, as in the build; moongate.ffi finds its functions in the unit library.
 
 local FOLDERS = { rules = true, admin = true, cli = true }
 
@@ -13,7 +13,46 @@ local function candidates(name)
   return { path .. ".lua", path .. "/init.lua" }
 end
 
+-- One process runs all specs and LuaJIT never forgets a declaration, while busted forgets modules between files and several
+-- supports declare the same headers: what is declared already is passed over, statement by statement.
+local function tolerate_repeated_declarations()
+  local ffi = require "ffi"
+  local registry = debug.getregistry()
+  if registry["moongate.spec.cdef"] then return end
+  local cdef = ffi.cdef
+  registry["moongate.spec.cdef"] = cdef
+  local function statements(text)
+    local list, start, depth = {}, 1, 0
+    text = text:gsub("/%*.-%*/", " "):gsub("//[^\n]*", "")
+    for at, mark in text:gmatch("()([{};])") do
+      if mark == "{" then
+        depth = depth + 1
+      elseif mark == "}" then
+        depth = depth - 1
+      elseif depth == 0 then
+        list[#list + 1] = text:sub(start, at)
+        start = at + 1
+      end
+    end
+    return list
+  end
+  ffi.cdef = function(text, ...)
+    local ok, err = pcall(cdef, text, ...)
+    if ok then return end
+    if not tostring(err):find("attempt to redefine", 1, true) then error(err, 2) end
+    for _, statement in ipairs(statements(text)) do
+      ok, err = pcall(cdef, statement, ...)
+      if not ok and not tostring(err):find("attempt to redefine", 1, true) then error(err, 2) end
+    end
+  end
+end
+
 local function search(name)
+  if name == "moongate.cdef" then
+    return function() return dofile("cmake/ffi_regions.lua")(".") end
+  elseif name == "moongate.ffi" then
+    require("spec.support.unit").load()
+  end
   for _, path in ipairs(candidates(name)) do
     local file = io.open(path, "rb")
     if file then
@@ -24,4 +63,5 @@ local function search(name)
   return "\n\tno file of the tree for module '" .. name .. "'"
 end
 
+tolerate_repeated_declarations()
 table.insert(package.loaders or package.searchers, 2, search)
