@@ -84,7 +84,7 @@ end
 
 local function save(self)
   if not self.publisher.changed then return end
-  local ok, err = last_good.write(self.control, self.last_good_path, self.publisher:documents(), self.publisher.generation)
+  local ok, err = last_good.write(self.control, self.last_good_path, self.publisher:parts(), self.publisher.generation)
   if ok then
     self.publisher.changed = false
     self.save_failed = nil

@@ -245,24 +245,24 @@ function App:handle(request)
     return debug.traceback(tostring(err), 2)
   end)
   if not ok then
-    self.log("error", ("admin: %s %s failed (ray=%s): %s"):format(request.method, shown_path(request.path),
+    self.log("error", ("%s %s failed (ray=%s): %s"):format(request.method, shown_path(request.path),
       tostring(request.ray), answer))
     return envelope.failure(errors.fail("internal"), request.ray)
   end
   if store.is_failure(failure) then
-    self.log("error", ("admin: the store failed (kind=%s, ray=%s): %s"):format(failure.store, tostring(request.ray),
+    self.log("error", ("the store failed (kind=%s, ray=%s): %s"):format(failure.store, tostring(request.ray),
       failure.text))
     failure = errors.of_store(failure)
   end
   note_use(self, context)
   if answer then
     if request.method ~= "GET" then
-      self.log("info", ("admin: %s %s done (token=%s, address=%s, ray=%s)"):format(request.method,
+      self.log("info", ("%s %s done (token=%s, address=%s, ray=%s)"):format(request.method,
         shown_path(request.path), context.identity.id, request.address, tostring(request.ray)))
     end
     return envelope.success(answer, request.ray)
   end
-  self.log(failure[1].status >= 500 and "error" or "info", ("admin: %s %s refused (status=%d, code=%s, address=%s, ray=%s)")
+  self.log(failure[1].status >= 500 and "error" or "info", ("%s %s refused (status=%d, code=%s, address=%s, ray=%s)")
     :format(shown_path(request.method), shown_path(request.path), failure[1].status, tostring(failure[1].code),
       request.address, tostring(request.ray)))
   return envelope.failure(failure, request.ray)

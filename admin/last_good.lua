@@ -12,43 +12,51 @@ local M = {}
 local FORMAT = 1
 local MAX_BYTES = 1024 * 1024 * 1024
 
--- Trust lists are shared tables (moongate.admin.document), so each is turned once.
-local function packer(control, certificates)
-  local packed = {}
-  return function(trust)
+--- Turns the document of one zone into its part of the file. Costly for large zones, hence kept by the caller while the zone
+--- stays as it is.
+---@param control table
+---@param document table
+---@return { text: string, certificates: table<string, string> } part certificates by hash
+function M.part(control, document)
+  local certificates, packed = {}, {}
+  -- Trust lists are shared tables (moongate.admin.document), so each is turned once.
+  local function pack(trust)
     if not trust then return nil end
-    if packed[trust] then return packed[trust] end
-    local names = json.array {}
-    for index, pem in ipairs(trust) do
-      local name = stamp.hex(control.sha256(pem))
-      certificates[name] = pem
-      names[index] = name
+    if not packed[trust] then
+      local names = json.array {}
+      for index, pem in ipairs(trust) do
+        local name = stamp.hex(control.sha256(pem))
+        certificates[name] = pem
+        names[index] = name
+      end
+      packed[trust] = names
     end
-    packed[trust] = names
-    return names
+    return packed[trust]
   end
+  local hosts, rules = json.array {}, json.array {}
+  for index, host in ipairs(document.hosts) do
+    hosts[index] = json.object { name = host.name, trust = pack(host.trust), origin = host.origin }
+  end
+  for index, rule in ipairs(document.rules) do rules[index] = rule end
+  return {
+    text = json.encode(json.object {
+      id = document.id, name = document.name, version = document.version, hosts = hosts, rules = rules,
+    }),
+    certificates = certificates,
+  }
 end
 
 ---@param control table
----@param documents table[]
+---@param parts table[] what part() gave, one for each zone
 ---@param generation integer
 ---@return string text of the file
-function M.encode(control, documents, generation)
-  local certificates = json.object {}
-  local pack = packer(control, certificates)
-  local list = json.array {}
-  for position, document in ipairs(documents) do
-    local hosts = json.array {}
-    for index, host in ipairs(document.hosts) do
-      hosts[index] = json.object { name = host.name, trust = pack(host.trust), origin = host.origin }
-    end
-    local rules = json.array {}
-    for index, rule in ipairs(document.rules) do rules[index] = rule end
-    list[position] = json.object {
-      id = document.id, name = document.name, version = document.version, hosts = hosts, rules = rules,
-    }
+function M.encode(control, parts, generation)
+  local certificates, texts = json.object {}, {}
+  for index, part in ipairs(parts) do
+    for name, pem in pairs(part.certificates) do certificates[name] = pem end
+    texts[index] = part.text
   end
-  local body = json.encode(json.object { certificates = certificates, zones = list })
+  local body = ('{"certificates":%s,"zones":[%s]}'):format(json.encode(certificates), table.concat(texts, ","))
   return ('{"format":%d,"generation":%d,"written_at":"%s","sha256":"%s","documents":%s}\n'):format(FORMAT, generation,
     stamp.seconds(control.now()), stamp.hex(control.sha256(body)), body)
 end
@@ -92,12 +100,12 @@ end
 
 ---@param control table
 ---@param path string
----@param documents table[]
+---@param parts table[]
 ---@param generation integer
 ---@return true|nil
----@return string|nil reason
-function M.write(control, path, documents, generation)
-  return control.write_file_atomically(path, M.encode(control, documents, generation))
+---@return any reason
+function M.write(control, path, parts, generation)
+  return control.write_file_atomically(path, M.encode(control, parts, generation))
 end
 
 ---@param control table

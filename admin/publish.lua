@@ -6,6 +6,7 @@
 
 local document = require "moongate.admin.document"
 local errors = require "moongate.admin.errors"
+local last_good = require "moongate.admin.last_good"
 
 local M = {}
 
@@ -18,7 +19,7 @@ function M.new(host)
   return setmetatable({
     control = host.control,
     log = host.log,
-    zones = {}, -- zone id → { name, generation, section, document }
+    zones = {}, -- zone id → { name, generation, section, document until there is a part, part }
     generation = 0,
     changed = false, -- something was published since the last good snapshot was written
   }, Publisher)
@@ -140,15 +141,21 @@ function Publisher:adopt(generation, documents)
   return ok, diag
 end
 
---- The documents of all zones as they are served, in a fixed order.
----@return table[]
-function Publisher:documents()
+--- What the last good snapshot on disk is made of, zone by zone in a fixed order. A zone's part is made once; its document
+--- is not needed after that.
+---@return table[] parts (moongate.admin.last_good)
+function Publisher:parts()
   local ids = {}
   for id in pairs(self.zones) do ids[#ids + 1] = id end
   table.sort(ids)
-  local list = {}
-  for index, id in ipairs(ids) do list[index] = self.zones[id].document end
-  return list
+  local parts = {}
+  for index, id in ipairs(ids) do
+    local entry = self.zones[id]
+    entry.part = entry.part or last_good.part(self.control, entry.document)
+    entry.document = nil
+    parts[index] = entry.part
+  end
+  return parts
 end
 
 return M

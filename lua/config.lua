@@ -46,10 +46,11 @@ local SCHEMA = {
     start_line = integer(8192, 256, 65536),
     field = integer(16384, 256, 65536),
     head = integer(65536, 1024, 1048576),
-    fields = integer(128, 8, 1024),
-    body = integer(104857600, 0, 2 ^ 40),
+    fields = integer(128, 8, 128),
+    body = integer(104857600, 0, 4000000000),
     connections = integer(50000, 1, 10000000),
-    connections_per_address = integer(1000, 1, 10000000),
+    connections_per_address = integer(10000, 1, 10000000),
+    idle_origin_connections = integer(64, 0, 100000),
     client_cas_per_account = integer(5, 0, 1000000),
   } },
   timeouts = { type = "table", default = {}, keys = {
@@ -61,6 +62,8 @@ local SCHEMA = {
     origin_connect = integer(10, 1, 3600),
     origin_head = integer(60, 1, 86400),
     origin_idle = integer(60, 1, 3600),
+    origin_keep_alive = integer(60, 1, 3600),
+    tunnel_idle = integer(3600, 1, 604800),
     drain = integer(30, 0, 3600),
   } },
 }
