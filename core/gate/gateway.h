@@ -16,7 +16,8 @@ struct moon_gateway;
 
 /* `loop` is the control thread's, owned by the caller. `options`, `hooks` and `handler` are copied; what they point to must
  * outlive the gateway. `handler` (may be NULL) answers the admin listener, on the control thread. `log` is borrowed. Binds all listeners (so that a port in
- * use is known before anything is served) and starts the workers' threads; nothing is accepted yet. */
+ * use is known before anything is served) and starts the workers' threads; nothing is accepted yet. On failure *out is NULL, diag says
+ * which address or option and why, and what was begun ends while `loop` runs on. */
 int moon_gateway_new(struct moon_gateway **out, uv_loop_t *loop, const struct moon_options *options,
                      const struct moon_hooks *hooks, const struct moon_handler *handler, struct moon_log *log,
                      struct moon_diag *diag);

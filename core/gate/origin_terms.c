@@ -25,8 +25,13 @@ static void release(struct moon_origin_terms *terms) {
     free(terms);
 }
 
+static int refuse_url(struct moon_str url, struct moon_diag *diag) {
+    moon_diag_set(diag, "url", "\"%.*s\" is no origin URL: http://host[:port] or https://host[:port] is expected",
+                  (int)(url.len > 200 ? 200 : url.len), url.data);
+    return MOON_EREFUSED;
+}
+
 static int read_url(struct moon_origin_terms *terms, struct moon_str url, struct moon_diag *diag) {
-    static const char *const expected = "\"%.*s\" is no origin URL: http://host[:port] or https://host[:port] is expected";
     struct moon_str rest = url;
     char host[MOON_HOSTNAME_MAX + 1];
     unsigned port;
@@ -36,16 +41,14 @@ static int read_url(struct moon_origin_terms *terms, struct moon_str url, struct
     } else if (moon_str_starts_with(url, MOON_STR("http://"))) {
         rest = moon_str(url.data + 7, url.len - 7);
     } else {
-        moon_diag_set(diag, "url", expected, (int)(url.len > 200 ? 200 : url.len), url.data);
-        return MOON_EREFUSED;
+        return refuse_url(url, diag);
     }
     if (rest.len && rest.data[rest.len - 1] == '/')
         rest.len--;
     struct moon_str authority = rest, name;
     int len;
     if (!moon_authority_split(authority, &name, &port) || (len = moon_hostname_normalise(host, name, true)) < 0) {
-        moon_diag_set(diag, "url", expected, (int)(url.len > 200 ? 200 : url.len), url.data);
-        return MOON_EREFUSED;
+        return refuse_url(url, diag);
     }
     terms->host = own(moon_str(host, (size_t)len));
     terms->port = port ? port : terms->tls ? 443 : 80;

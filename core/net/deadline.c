@@ -42,14 +42,13 @@ static void on_tick(uv_timer_t *timer) {
                 continue;
             }
             deadline->at = 0;
-            clock->passed(deadline);
+            deadline->passed(deadline);
         }
     }
 }
 
-void moon_clock_open(struct moon_clock *clock, uv_loop_t *loop, moon_deadline_fn passed) {
+void moon_clock_open(struct moon_clock *clock, uv_loop_t *loop) {
     clock->loop = loop;
-    clock->passed = passed;
     for (unsigned i = 0; i < MOON_CLOCK_SLOTS; i++)
         moon_list_init(&clock->slots[i]);
     uv_update_time(loop);

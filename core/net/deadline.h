@@ -12,29 +12,31 @@
 #define MOON_CLOCK_SLOTS 256
 #define MOON_CLOCK_TICK_MS 250
 
+struct moon_deadline;
+/* Called on the loop's thread; may set, clear and free any entry, this one included. */
+typedef void (*moon_deadline_fn)(struct moon_deadline *deadline);
+
 struct moon_deadline {
     struct moon_link link;
+    moon_deadline_fn passed;
     uint64_t at;     /* loop time in ms; 0: off */
     unsigned linked; /* slot + 1; 0: in none */
 };
 
-typedef void (*moon_deadline_fn)(struct moon_deadline *deadline);
-
 struct moon_clock {
     uv_timer_t timer;
     uv_loop_t *loop;
-    moon_deadline_fn passed;
     struct moon_link slots[MOON_CLOCK_SLOTS];
     uint64_t slot_time; /* loop time of the slot looked at last, in ticks */
 };
 
-/* `passed` is called for each entry whose time has come; it may set, clear and free any entry. */
-void moon_clock_open(struct moon_clock *clock, uv_loop_t *loop, moon_deadline_fn passed);
+void moon_clock_open(struct moon_clock *clock, uv_loop_t *loop);
 /* The clock's memory is valid until the loop has run its closing callbacks. */
 void moon_clock_close(struct moon_clock *clock);
 
-static inline void moon_deadline_init(struct moon_deadline *deadline) {
+static inline void moon_deadline_init(struct moon_deadline *deadline, moon_deadline_fn passed) {
     moon_list_init(&deadline->link);
+    deadline->passed = passed;
     deadline->at = 0;
     deadline->linked = 0;
 }

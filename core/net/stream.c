@@ -91,7 +91,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     struct moon_stream *stream = MOON_CONTAINER(poll, struct moon_stream, poll);
     if (status < 0) { /* libuv has stopped watching */
         stream->mask = 0;
-        int error = socket_error(stream->fd);
+        int error = stream->connect_error ? stream->connect_error : socket_error(stream->fd);
         if (error == 0)
             error = -ECONNRESET;
         if (stream->connecting) {
@@ -104,7 +104,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     }
     if (stream->connecting) {
         stream->connecting = false;
-        int error = socket_error(stream->fd);
+        int error = stream->connect_error ? stream->connect_error : socket_error(stream->fd);
         watch(stream);
         stream->events->connected(stream, error);
         return;
@@ -141,15 +141,12 @@ int moon_stream_connect(struct moon_stream *stream, uv_loop_t *loop, const struc
         return -errno;
     int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    if (connect(fd, &address->sock.any, address->len) != 0 && errno != EINPROGRESS) {
-        int error = -errno;
-        close(fd);
-        return error;
-    }
+    int error = connect(fd, &address->sock.any, address->len) == 0 || errno == EINPROGRESS ? 0 : -errno;
     int rc = moon_stream_open(stream, loop, fd, events, room, room_size);
     if (rc)
         return rc;
-    stream->connecting = true; /* also when it was immediate: one way of hearing about it */
+    stream->connect_error = error;
+    stream->connecting = true; /* also when the outcome is known already: one way of hearing about it */
     watch(stream);
     return 0;
 }

@@ -38,6 +38,7 @@ struct moon_stream {
     uint64_t sent; /* handed to the kernel */
     int fd;
     int mask; /* what uv_poll watches now */
+    int connect_error; /* known at once, reported by `connected` all the same */
     bool connecting;
     bool reading;
     bool ended;  /* the peer's FIN was seen */

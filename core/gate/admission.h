@@ -1,0 +1,15 @@
+/* gate/admission.h — who may open another connection: a ceiling for the whole gateway, and one per client address (IPv4 address, IPv6
+ * /64) counted by each worker. What is over is closed at once; an outsider must not be able to take every descriptor. */
+#ifndef MOON_GATE_ADMISSION_H
+#define MOON_GATE_ADMISSION_H
+
+#include "gate/worker.h"
+#include "net/address.h"
+
+void moon_admission_init(struct moon_worker *worker);
+void moon_admission_deinit(struct moon_worker *worker);
+/* True: counted; leave must follow. */
+bool moon_admission_enter(struct moon_worker *worker, const struct moon_address *peer);
+void moon_admission_leave(struct moon_worker *worker, const struct moon_address *peer);
+
+#endif

@@ -1,0 +1,133 @@
+#include "gate/forward.h"
+
+#include "base/error.h"
+#include "http/write.h"
+
+#define LOOP_NAME "moongate"
+
+/* Compared after lower-casing and turning every byte that is no letter or digit into "-". */
+static const char *const protected_names[] = {
+    "client-cert", "client-cert-chain", "true-client-ip", "x-forwarded-proto", "x-forwarded-client-cert",
+};
+static const char *const protected_prefixes[] = {"cf-", "x-client-cert", "x-ssl-", "ssl-client-", "x-accel-"};
+
+bool moon_forward_is_protected(struct moon_str name) {
+    char folded[32]; /* longer than any protected name: the rest does not matter */
+    size_t len = name.len < sizeof folded ? name.len : sizeof folded;
+    for (size_t i = 0; i < len; i++) {
+        char c = moon_lower(name.data[i]);
+        folded[i] = (c >= 'a' && c <= 'z') || moon_is_digit(c) ? c : '-';
+    }
+    struct moon_str text = moon_str(folded, len);
+    for (size_t i = 0; i < MOON_COUNT(protected_prefixes); i++)
+        if (moon_str_starts_with(text, moon_str_of(protected_prefixes[i])))
+            return true;
+    for (size_t i = 0; i < MOON_COUNT(protected_names); i++)
+        if (name.len <= len && moon_str_equal(text, moon_str_of(protected_names[i])))
+            return true;
+    return false;
+}
+
+/* Names with "_" or "." collapse onto other names in CGI-like origins; such fields do not pass at all. */
+static bool is_ambiguous(struct moon_str name) {
+    return memchr(name.data, '_', name.len) || memchr(name.data, '.', name.len);
+}
+
+static bool passes_to_origin(const struct moon_http_head *head, struct moon_str name) {
+    static const char *const ours[] = {"host", "content-length", "expect", "x-forwarded-for", "cdn-loop"};
+    if (is_ambiguous(name) || moon_forward_is_protected(name) || moon_http_is_hop_by_hop(head, name))
+        return false;
+    for (size_t i = 0; i < MOON_COUNT(ours); i++)
+        if (moon_str_equal_nocase(name, moon_str_of(ours[i])))
+            return false;
+    return true;
+}
+
+/* What the client sent under `name` (all lines), then ", ", then `own`. */
+static int append_to_list(struct moon_buf *out, const struct moon_http_head *head, const char *name,
+                          struct moon_str own) {
+    struct moon_str key = moon_str_of(name);
+    size_t mark = out->len;
+    int rc = moon_buf_printf(out, "%s: ", name);
+    for (size_t i = 0; i < head->field_count && rc == 0; i++) {
+        const struct moon_http_field *field = &head->fields[i];
+        if (!moon_str_equal_nocase(field->name, key) || !field->value.len)
+            continue;
+        if ((rc = moon_buf_append_str(out, field->value)) == 0)
+            rc = moon_buf_append(out, ", ", 2);
+    }
+    if (rc == 0)
+        rc = moon_buf_append_str(out, own);
+    if (rc == 0)
+        rc = moon_buf_append(out, "\r\n", 2);
+    if (rc)
+        out->len = mark;
+    return rc;
+}
+
+int moon_forward_request(struct moon_buf *out, const struct moon_request *request, const struct moon_http_head *head,
+                         const struct moon_origin_terms *terms, enum moon_http_framing framing, bool websocket) {
+    const struct moon_conn *conn = request->conn;
+    bool tls = conn->service->tls;
+    struct moon_str address = moon_str_of(conn->peer_ip);
+    int rc = moon_http_write_request_line(out, request->method, request->uri);
+    if (rc == 0)
+        rc = moon_http_write_field(out, MOON_STR("Host"), terms->host_header.len ? terms->host_header : request->host);
+    for (size_t i = 0; i < head->field_count && rc == 0; i++)
+        if (passes_to_origin(head, head->fields[i].name))
+            rc = moon_http_write_field(out, head->fields[i].name, head->fields[i].value);
+    if (rc == 0 && framing == MOON_HTTP_LENGTH)
+        rc = moon_http_write_field_number(out, MOON_STR("Content-Length"), head->content_length);
+    else if (rc == 0 && framing == MOON_HTTP_CHUNKED)
+        rc = moon_http_write_field(out, MOON_STR("Transfer-Encoding"), MOON_STR("chunked"));
+    if (rc == 0 && websocket) {
+        rc = moon_http_write_field(out, MOON_STR("Connection"), MOON_STR("Upgrade"));
+        if (rc == 0)
+            rc = moon_http_write_field(out, MOON_STR("Upgrade"), MOON_STR("websocket"));
+    }
+    if (rc == 0)
+        rc = moon_http_write_field(out, MOON_STR("CF-Connecting-IP"), address);
+    if (rc == 0)
+        rc = append_to_list(out, head, "X-Forwarded-For", address);
+    if (rc == 0)
+        rc = moon_http_write_field(out, MOON_STR("X-Forwarded-Proto"), tls ? MOON_STR("https") : MOON_STR("http"));
+    if (rc == 0)
+        rc = moon_http_write_field(out, MOON_STR("CF-Visitor"),
+                                   tls ? MOON_STR("{\"scheme\":\"https\"}") : MOON_STR("{\"scheme\":\"http\"}"));
+    if (rc == 0)
+        rc = moon_http_write_field(out, MOON_STR("CF-Ray"), moon_str_of(request->ray));
+    if (rc == 0)
+        rc = append_to_list(out, head, "CDN-Loop", MOON_STR(LOOP_NAME));
+    if (rc == 0)
+        rc = moon_http_write_end(out);
+    return rc;
+}
+
+int moon_forward_response_fields(struct moon_buf *out, const struct moon_http_head *head, bool *has_date) {
+    int rc = 0;
+    *has_date = false;
+    for (size_t i = 0; i < head->field_count && rc == 0; i++) {
+        struct moon_str name = head->fields[i].name;
+        if (moon_str_equal_nocase(name, MOON_STR("content-length")) ||
+            moon_str_equal_nocase(name, MOON_STR("cf-ray")) || moon_http_is_hop_by_hop(head, name) ||
+            (name.len > 8 && moon_str_equal_nocase(moon_str(name.data, 8), MOON_STR("x-accel-"))))
+            continue;
+        if (moon_str_equal_nocase(name, MOON_STR("date")))
+            *has_date = true;
+        rc = moon_http_write_field(out, name, head->fields[i].value);
+    }
+    return rc;
+}
+
+unsigned moon_forward_loops(const struct moon_http_head *head) {
+    unsigned count = 0;
+    for (size_t i = 0; i < head->field_count; i++) {
+        struct moon_str list = head->fields[i].value, element;
+        if (!moon_str_equal_nocase(head->fields[i].name, MOON_STR("cdn-loop")))
+            continue;
+        while (moon_str_next_element(&list, &element))
+            if (moon_str_equal_nocase(element, MOON_STR(LOOP_NAME)))
+                count++;
+    }
+    return count;
+}

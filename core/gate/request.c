@@ -1,0 +1,423 @@
+#include "gate/request.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "gate/forward.h"
+#include "gate/record.h"
+#include "gate/respond.h"
+#include "http/parse.h"
+
+/* What is read and dropped of a body that nobody wants, rather than closing the connection. */
+#define DROP_MAX (64 * 1024)
+
+/* ---- memory ---- */
+
+static struct moon_request *take_request(struct moon_conn *conn) {
+    struct moon_worker *worker = conn->worker;
+    struct moon_link *link = moon_list_take_first(&worker->requests);
+    struct moon_request *request;
+    if (link) {
+        worker->spare_requests--;
+        request = MOON_LINKED(link, struct moon_request, link);
+        /* The arena is empty already, and its inline room need not be cleared. */
+        memset((char *)request + offsetof(struct moon_request, ray), 0,
+               sizeof *request - offsetof(struct moon_request, ray));
+    } else {
+        request = moon_new(struct moon_request);
+        moon_list_init(&request->link);
+        moon_arena_init(&request->arena, MOON_REQUEST_ARENA);
+    }
+    request->conn = conn;
+    request->begun_ns = uv_hrtime();
+    request->minor_version = 1;
+    request->body.done = true;
+    moon_worker_ray(worker, request->ray);
+    moon_worker_count(worker, requests);
+    conn->request = request;
+    return request;
+}
+
+static void release(struct moon_request *request) {
+    struct moon_worker *worker = request->conn->worker;
+    if (request->consumer == MOON_CONSUME_PROXY || request->exchange.terms)
+        moon_proxy_release(request);
+    moon_buf_free(&request->collected);
+    moon_arena_reset(&request->arena);
+    moon_list_prepend(&worker->requests, &request->link);
+    worker->spare_requests++;
+}
+
+void moon_request_trim(struct moon_worker *worker) {
+    while (worker->spare_requests > MOON_REQUEST_SPARES) {
+        struct moon_link *last = worker->requests.previous;
+        moon_list_remove(last);
+        worker->spare_requests--;
+        free(MOON_LINKED(last, struct moon_request, link));
+    }
+}
+
+void moon_request_spares_free(struct moon_worker *worker) {
+    struct moon_link *link;
+    while ((link = moon_list_take_first(&worker->requests)))
+        free(MOON_LINKED(link, struct moon_request, link));
+    worker->spare_requests = 0;
+}
+
+/* The request outlives this turn: what it borrows becomes its own. False when its arena is full. */
+static bool detach(struct moon_request *request) {
+    struct moon_str *texts[] = {&request->method,  &request->uri,     &request->path,       &request->query,
+                                &request->rule_id, &request->matches, &request->fingerprint};
+    for (size_t i = 0; i < MOON_COUNT(texts); i++) {
+        if (!texts[i]->len)
+            continue;
+        *texts[i] = moon_arena_copy(&request->arena, *texts[i]);
+        if (!texts[i]->data)
+            return false;
+    }
+    return true;
+}
+
+/* ---- the end ---- */
+
+/* True when the rest of the body is known to be small: reading it costs less than a new connection. */
+static bool can_drop_body(const struct moon_request *request) {
+    return request->body.framing == MOON_HTTP_LENGTH && request->body.left <= DROP_MAX && !request->expect_continue;
+}
+
+bool moon_request_can_keep(const struct moon_request *request) {
+    return request->keep_alive && (request->body.done || can_drop_body(request)) && !request->conn->worker->draining;
+}
+
+void moon_request_finish(struct moon_request *request, bool keep) {
+    struct moon_conn *conn = request->conn;
+    moon_assert(conn->request == request && !request->finished);
+    moon_record_request(request);
+    if (request->blocked)
+        moon_worker_count(conn->worker, blocked);
+    if (request->consumer == MOON_CONSUME_PROXY)
+        moon_proxy_release(request);
+    request->consumer = MOON_CONSUME_NOTHING;
+    request->finished = true;
+    if (keep && !request->body.done && can_drop_body(request))
+        return; /* until the rest of its body has been read and dropped */
+    bool whole = request->body.done;
+    release(request);
+    moon_conn_request_done(conn, keep && whole);
+    if (!keep || !whole)
+        moon_conn_close_soon(conn, !whole);
+}
+
+void moon_request_client_gone(struct moon_request *request, const char *why) {
+    struct moon_conn *conn = request->conn;
+    if (!request->finished) {
+        if (!request->status)
+            request->status = 499; /* for the log only: nobody was answered */
+        request->refusal = why;
+        moon_record_request(request);
+    }
+    release(request);
+    moon_conn_request_done(conn, false);
+}
+
+/* ---- the body ---- */
+
+bool moon_request_takes_body(const struct moon_request *request) {
+    if (request->body.done)
+        return false;
+    return request->consumer != MOON_CONSUME_PROXY || moon_proxy_takes_body(request);
+}
+
+static void serve_handler(struct moon_request *request);
+
+static void body_refused(struct moon_request *request, unsigned status, const char *why) {
+    request->keep_alive = false;
+    moon_worker_count(request->conn->worker, refused);
+    if (request->answered) {
+        moon_conn_abort(request->conn, false);
+        moon_request_client_gone(request, why);
+    } else {
+        moon_respond_page(request, status, why, false);
+    }
+}
+
+void moon_request_read_body(struct moon_request *request, struct moon_str *input) {
+    struct moon_conn *conn = request->conn;
+    uint64_t ceiling = conn->service->handler ? conn->service->handler->body_ceiling
+                                              : conn->worker->options->limits.body;
+    struct moon_str payload = MOON_STR_NONE;
+    if (moon_http_body_read(&request->body, input, &payload) != 0) {
+        body_refused(request, 400, "the body is malformed");
+        return;
+    }
+    if (request->body.payload > ceiling) {
+        body_refused(request, 413, "the body is too large");
+        return;
+    }
+    switch (request->consumer) {
+    case MOON_CONSUME_PROXY:
+        if (payload.len || request->body.done)
+            moon_proxy_upload(request, payload, request->body.done);
+        break;
+    case MOON_CONSUME_HANDLER:
+        if (moon_buf_append_str(&request->collected, payload) != 0)
+            body_refused(request, 413, "the body is too large");
+        else if (request->body.done)
+            serve_handler(request);
+        break;
+    case MOON_CONSUME_NOTHING:
+        if (request->body.done) {
+            bool finished = request->finished;
+            moon_assert(finished);
+            release(request);
+            moon_conn_request_done(conn, true);
+        }
+        break;
+    }
+}
+
+/* ---- handlers (the admin API) ---- */
+
+static void serve_handler(struct moon_request *request) {
+    const struct moon_handler *handler = request->conn->service->handler;
+    struct moon_handler_response response = {.status = 500};
+    struct moon_handler_request view = {
+        .method = request->method,
+        .host = request->host,
+        .path = request->path,
+        .query = request->query,
+        .has_query = request->has_query,
+        .fields = request->fields,
+        .field_count = request->field_count,
+        .body = moon_buf_view(&request->collected),
+        .address = moon_str_of(request->conn->peer_ip),
+        .ray = moon_str_of(request->ray),
+    };
+    handler->serve(handler->data, &view, &response);
+    moon_respond(request, response.status, MOON_STR_NONE, response.body, response.fields, response.field_count, true);
+}
+
+static void begin_handler(struct moon_request *request) {
+    const struct moon_http_head *head = &request->conn->worker->head;
+    const struct moon_handler *handler = request->conn->service->handler;
+    request->consumer = MOON_CONSUME_HANDLER;
+    request->fields = moon_arena_take(&request->arena, head->field_count * sizeof *request->fields + 1);
+    bool room = request->fields && detach(request);
+    for (size_t i = 0; i < head->field_count && room; i++) {
+        request->fields[i].name = moon_arena_copy(&request->arena, head->fields[i].name);
+        request->fields[i].value = moon_arena_copy(&request->arena, head->fields[i].value);
+        room = request->fields[i].name.data && request->fields[i].value.data;
+    }
+    request->field_count = head->field_count;
+    if (!room) {
+        moon_respond_page(request, 431, "the head is too large", true);
+        return;
+    }
+    moon_buf_init(&request->collected, handler->body_ceiling);
+    if (request->body.done)
+        serve_handler(request);
+    else if (request->expect_continue)
+        moon_buf_append_str(moon_conn_out(request->conn), MOON_STR("HTTP/1.1 100 Continue\r\n\r\n"));
+}
+
+/* ---- the steps ---- */
+
+static void refuse(struct moon_request *request, unsigned status, const char *reason) {
+    request->keep_alive = false; /* framing is in doubt: what follows must not be read as a request */
+    request->body.done = false;
+    moon_worker_count(request->conn->worker, refused);
+    moon_respond_page(request, status, reason, false);
+}
+
+void moon_request_refuse_head(struct moon_conn *conn, unsigned status, const char *reason) {
+    struct moon_request *request = take_request(conn);
+    refuse(request, status, reason);
+}
+
+/* What the client would rather read on an error page. */
+static bool prefers_json(struct moon_str accept) {
+    static const char json[] = "application/json";
+    const char *found = accept.len ? memmem(accept.data, accept.len, json, sizeof json - 1) : NULL;
+    return found && !memmem(accept.data, accept.len, "text/html", 9);
+}
+
+/* Reads the head and fills the request; false when it was refused (and answered). */
+static bool read_head(struct moon_request *request, struct moon_str bytes, struct moon_str *user_agent) {
+    struct moon_conn *conn = request->conn;
+    struct moon_worker *worker = conn->worker;
+    struct moon_http_head *head = &worker->head;
+    const struct moon_limits *set = &worker->options->limits;
+    struct moon_http_limits limits = {
+        .start_line = set->start_line, .field = set->field, .fields = set->head, .field_count = set->fields};
+    const char *reason = "";
+    int status = moon_http_parse_request(head, bytes, &limits, &reason);
+    if (status == 0)
+        status = moon_http_read_target(&request->target, head, conn->service->tls, &reason);
+    if (status != 0) {
+        refuse(request, (unsigned)status, reason);
+        return false;
+    }
+    request->method = head->method;
+    request->minor_version = head->minor_version;
+    request->keep_alive = head->keep_alive;
+    request->is_head = moon_str_equal(head->method, MOON_STR("HEAD"));
+    request->expect_continue = head->expect_continue && head->minor_version == 1;
+    request->uri = request->target.uri;
+    request->path = request->target.path;
+    request->query = request->target.query;
+    request->has_query = request->target.has_query;
+    request->host = moon_str(request->target.host, request->target.host_len);
+    *user_agent = MOON_STR("");
+    for (size_t i = 0; i < head->field_count; i++) {
+        struct moon_str name = head->fields[i].name;
+        if (name.len == 6 && moon_str_equal_nocase(name, MOON_STR("accept")))
+            request->wants_json = prefers_json(head->fields[i].value);
+        else if (name.len == 10 && moon_str_equal_nocase(name, MOON_STR("user-agent")))
+            *user_agent = head->fields[i].value;
+    }
+    moon_http_body_init(&request->body, head->framing, head->content_length);
+    return true;
+}
+
+/* The Host must be a name that this connection's client certificate rules cover (421 otherwise): the trust set asked for under the SNI
+ * and the one of the effective host are compared, both in the snapshot of now. No SNI counts as a host with no trust. */
+static bool may_use_connection(struct moon_conn *conn, const struct moon_host *host) {
+    struct moon_worker *worker = conn->worker;
+    if (!conn->tls)
+        return true;
+    if (conn->sni_serial != worker->serial) {
+        struct moon_str name = moon_tls_session_server_name(conn->tls);
+        conn->sni_host = name.len ? moon_snapshot_find(worker->snapshot, name) : NULL;
+        conn->sni_serial = worker->serial;
+    }
+    if (conn->sni_host == host)
+        return true;
+    return moon_trust_same(conn->sni_host ? conn->sni_host->trust : NULL, host ? host->trust : NULL);
+}
+
+static void fill_facts(struct moon_request *request, const struct moon_host *host, struct moon_str user_agent) {
+    struct moon_conn *conn = request->conn;
+    struct moon_worker *worker = conn->worker;
+    struct moon_facts *facts = &worker->facts;
+    static const struct moon_certificate_facts none = {
+        .subject_dn = {"", 0}, .issuer_dn = {"", 0}, .issuer_ski = {"", 0},
+        .ski = {"", 0},        .serial = {"", 0},    .fingerprint_sha256 = {"", 0}};
+    facts->http_host = request->host;
+    facts->method = request->method;
+    facts->uri = request->uri;
+    facts->path = request->path;
+    facts->query = request->has_query ? request->query : MOON_STR("");
+    facts->user_agent = user_agent;
+    facts->ray = moon_str_of(request->ray);
+    facts->fields = worker->head.fields;
+    facts->field_count = worker->head.field_count;
+    facts->ip_len = moon_address_ip(&conn->peer, facts->ip);
+    facts->ssl = conn->tls != NULL;
+    facts->minor_version = (int)request->minor_version;
+    facts->host = host;
+    facts->host_id = host->id;
+    facts->certificate = none;
+    if (conn->tls && host->trust) {
+        moon_peer_facts(moon_tls_session_peer(conn->tls), host->trust, moon_worker_now(worker), &facts->certificate);
+        request->certificate_presented = facts->certificate.presented;
+        request->certificate_verified = facts->certificate.verified;
+        request->verify_error = facts->certificate.verify_error;
+        request->fingerprint = facts->certificate.fingerprint_sha256;
+    }
+}
+
+static void join_matches(struct moon_request *request, const struct moon_verdict *verdict) {
+    char text[MOON_VERDICT_MATCHES * 40];
+    size_t len = 0;
+    for (uint32_t i = 0; i < verdict->match_count && i < MOON_VERDICT_MATCHES; i++) {
+        struct moon_str id = verdict->matches[i];
+        if (len + id.len + 1 > sizeof text)
+            break;
+        if (len)
+            text[len++] = ',';
+        memcpy(text + len, id.data, id.len);
+        len += id.len;
+    }
+    request->matches = moon_arena_copy(&request->arena, moon_str(text, len));
+}
+
+/* Asks the rules; false when they stopped the request (and it was answered). */
+static bool pass_rules(struct moon_request *request, const struct moon_host *host, struct moon_str user_agent) {
+    struct moon_worker *worker = request->conn->worker;
+    struct moon_verdict *verdict = &worker->verdict;
+    if (!worker->hooks || !worker->hooks->rules)
+        return true;
+    fill_facts(request, host, user_agent);
+    memset(verdict, 0, offsetof(struct moon_verdict, matches));
+    verdict->action = MOON_ACTION_FAIL; /* until they say otherwise */
+    worker->hooks->rules(worker->script);
+    if (verdict->match_count)
+        join_matches(request, verdict);
+    request->rule_id = verdict->rule_id;
+    if (verdict->action == MOON_ACTION_PASS)
+        return true;
+    static const struct moon_http_field private_field[] = {{{"Cache-Control", 13}, {"private, no-store", 17}}};
+    request->blocked = true;
+    if (verdict->action == MOON_ACTION_BLOCK && verdict->status)
+        moon_respond(request, (unsigned)verdict->status, verdict->content_type, verdict->content, private_field, 1, true);
+    else
+        moon_respond_page(request, 403,
+                          verdict->action == MOON_ACTION_BLOCK ? "blocked by a rule" : "the rules could not be evaluated",
+                          true);
+    return false;
+}
+
+static void serve_world(struct moon_request *request, struct moon_str user_agent) {
+    struct moon_conn *conn = request->conn;
+    struct moon_worker *worker = conn->worker;
+    if (!request->host.len) { /* HTTP/1.0 without Host: the name the connection was opened for, if any */
+        struct moon_str name = moon_conn_server_name(conn);
+        if (!name.len) {
+            moon_worker_count(worker, refused);
+            moon_respond_page(request, 400, "no Host, and no server name either", false);
+            return;
+        }
+        memcpy(request->target.host, name.data, name.len);
+        request->target.host[name.len] = 0;
+        request->target.host_len = name.len;
+        request->host = moon_str(request->target.host, name.len);
+    }
+    if (request->body.framing == MOON_HTTP_LENGTH && request->body.left > worker->options->limits.body) {
+        body_refused(request, 413, "the body is too large");
+        return;
+    }
+    const struct moon_host *host = moon_snapshot_find(worker->snapshot, request->host);
+    if (!may_use_connection(conn, host)) {
+        moon_worker_count(worker, misdirected);
+        moon_respond_page(request, 421, "the host has other client CAs than the server name", true);
+        return;
+    }
+    if (!host) {
+        moon_respond_page(request, 404, "no section answers for the host", true);
+        return;
+    }
+    if (!pass_rules(request, host, user_agent))
+        return;
+    if (!host->origin) {
+        moon_respond_page(request, 530, "the host has no origin", true);
+        return;
+    }
+    if (!detach(request)) {
+        moon_respond_page(request, 431, "the head is too large", true);
+        return;
+    }
+    moon_proxy_begin(request, host->origin);
+}
+
+void moon_request_begin(struct moon_conn *conn, struct moon_str bytes) {
+    struct moon_request *request = take_request(conn);
+    struct moon_str user_agent;
+    if (!read_head(request, bytes, &user_agent))
+        return;
+    if (conn->service->handler)
+        begin_handler(request);
+    else
+        serve_world(request, user_agent);
+}

@@ -1,0 +1,94 @@
+/* gate/request.h — one request, from its complete head to its one log line.
+ *
+ * Words: the *effective host* is what routing, trust, rules, log and origin use (http/target.h); the *verdict* is what the rules
+ * said; a request is *detached* when it outlives the turn that began it: then its texts are copies in its arena.
+ *
+ * Life: begin (parse, checks, rules: all in one turn) → either answered at once, or handed to the proxy or a handler's body
+ * collection → respond (once) → finish (record, release). The struct belongs to the connection until finish. */
+#ifndef MOON_GATE_REQUEST_H
+#define MOON_GATE_REQUEST_H
+
+#include "base/mem.h"
+#include "gate/conn.h"
+#include "gate/proxy.h"
+#include "http/body.h"
+#include "http/target.h"
+
+#define MOON_REQUEST_ARENA (192 * 1024)
+#define MOON_REQUEST_SPARES 64
+
+enum moon_request_consumer {
+    MOON_CONSUME_NOTHING = 0, /* the body is read and dropped, within bounds */
+    MOON_CONSUME_PROXY,
+    MOON_CONSUME_HANDLER
+};
+
+struct moon_request {
+    struct moon_link link; /* worker->requests while spare */
+    struct moon_conn *conn;
+    struct moon_arena arena;
+    char ray[24];
+    uint64_t begun_ns;
+    struct moon_str method;
+    struct moon_str uri;
+    struct moon_str path;
+    struct moon_str host; /* effective, normalised; views target.host */
+    struct moon_http_target target;
+    struct moon_http_body body; /* reader of the request's body */
+    unsigned minor_version;
+    bool keep_alive; /* the client's wish */
+    bool is_head;
+    bool wants_json; /* of error pages */
+    bool expect_continue;
+    bool finished; /* recorded; only the rest of its body is still read */
+    bool answered; /* a final status line was written */
+    bool answer_framed; /* the answer's end can be told by the client */
+    enum moon_request_consumer consumer;
+
+    /* for the record */
+    unsigned status;
+    uint64_t sent;          /* payload bytes of the answer */
+    const char *refusal;    /* constant: why the gateway itself answered */
+    struct moon_str origin_error; /* what the origin's side of the house said; in the arena */
+    bool blocked;
+    bool certificate_presented;
+    bool certificate_verified;
+    int verify_error;
+    struct moon_str rule_id;
+    struct moon_str matches;     /* ids joined by "," */
+    struct moon_str fingerprint;
+    uint64_t generation;
+
+    struct moon_exchange exchange;   /* with MOON_CONSUME_PROXY */
+    struct moon_buf collected;       /* with MOON_CONSUME_HANDLER */
+    struct moon_http_field *fields;  /* with MOON_CONSUME_HANDLER: copies in the arena */
+    size_t field_count;
+    struct moon_str query;
+    bool has_query;
+};
+
+/* Begins a request from one complete head. Within a turn of `conn`, which has no request. Afterwards conn->request is the request, or
+ * NULL when it was answered at once. Views in `bytes` are not kept. */
+void moon_request_begin(struct moon_conn *conn, struct moon_str bytes);
+/* The head could not be read at all (400, 414, 431), or did not come in time (408): answers, records, closes. */
+void moon_request_refuse_head(struct moon_conn *conn, unsigned status, const char *reason);
+
+/* True when body bytes can be taken now. */
+bool moon_request_takes_body(const struct moon_request *request);
+/* Reads body bytes off the front of *input. Within a turn. May end the request. */
+void moon_request_read_body(struct moon_request *request, struct moon_str *input);
+/* The client has ended or failed: whatever is under way for it ends too. Within a turn; conn->request is NULL afterwards. */
+void moon_request_client_gone(struct moon_request *request, const char *why);
+
+/* After the answer is complete: record, release, and tell the connection whether it may go on. Within a turn. */
+void moon_request_finish(struct moon_request *request, bool keep);
+
+/* True when the connection may be kept after an answer given now. */
+bool moon_request_can_keep(const struct moon_request *request);
+
+/* Frees spare request structs beyond a bound; between turns only, so that a finished one stays readable within its turn. */
+void moon_request_trim(struct moon_worker *worker);
+/* All of them. */
+void moon_request_spares_free(struct moon_worker *worker);
+
+#endif

@@ -1,0 +1,118 @@
+#include "gate/respond.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "base/error.h"
+#include "http/write.h"
+
+void moon_respond_start(struct moon_request *request, struct moon_buf *out, unsigned status, bool keep) {
+    moon_assert(!request->answered);
+    request->answered = true;
+    request->answer_framed = true;
+    request->status = status;
+    moon_http_write_status_line(out, status);
+    moon_http_write_field(out, MOON_STR("Date"), moon_worker_date(request->conn->worker));
+    moon_http_write_field(out, MOON_STR("CF-Ray"), moon_str_of(request->ray));
+    if (!keep)
+        moon_http_write_field(out, MOON_STR("Connection"), MOON_STR("close"));
+    else if (request->minor_version == 0)
+        moon_http_write_field(out, MOON_STR("Connection"), MOON_STR("keep-alive"));
+}
+
+void moon_respond(struct moon_request *request, unsigned status, struct moon_str content_type, struct moon_str body,
+                  const struct moon_http_field *fields, size_t field_count, bool keep) {
+    struct moon_conn *conn = request->conn;
+    struct moon_buf *out = moon_conn_out(conn);
+    size_t mark = out->len;
+    bool bodiless = status == 204 || status == 304;
+    keep = keep && moon_request_can_keep(request);
+    moon_respond_start(request, out, status, keep);
+    int rc = 0;
+    if (content_type.len && !bodiless)
+        rc = moon_http_write_field(out, MOON_STR("Content-Type"), content_type);
+    for (size_t i = 0; i < field_count && rc == 0; i++)
+        rc = moon_http_write_field(out, fields[i].name, fields[i].value);
+    if (rc == 0 && !bodiless)
+        rc = moon_http_write_field_number(out, MOON_STR("Content-Length"), body.len);
+    if (rc == 0)
+        rc = moon_http_write_end(out);
+    if (rc == 0 && !bodiless && !request->is_head) {
+        while (body.len && rc == 0) { /* in pieces: an answer may be larger than one turn's buffer */
+            struct moon_str piece = moon_str(body.data, body.len < 65536 ? body.len : 65536);
+            rc = moon_buf_append_str(out, piece);
+            moon_conn_flush_if_large(conn);
+            body.data += piece.len;
+            body.len -= piece.len;
+            request->sent += piece.len;
+        }
+    }
+    if (rc != 0) { /* a field that must not be written: whoever made it, nobody sees it */
+        out->len = mark;
+        request->refusal = "the answer has a field that must not be written";
+        moon_conn_abort(conn, false);
+        keep = false;
+    }
+    moon_request_finish(request, keep);
+}
+
+/* The words of a page; constant, so that nothing of the input can show. */
+static const char *page_text(unsigned status) {
+    switch (status) {
+    case 400:
+        return "The request is malformed and was not forwarded.";
+    case 403:
+        return "You have been blocked: the rules of this site do not allow this request.";
+    case 404:
+        return "No site of that name is served here.";
+    case 405:
+        return "This method is not allowed.";
+    case 408:
+        return "The request did not come in time.";
+    case 413:
+        return "The request body is too large.";
+    case 414:
+        return "The request target is too long.";
+    case 417:
+        return "The expectation cannot be met.";
+    case 421:
+        return "This connection was opened for a name with other client certificate rules. Use a new connection for this name.";
+    case 431:
+        return "The request header is too large.";
+    case 501:
+        return "The request uses a method or an encoding that is not supported.";
+    case 502:
+        return "The origin could not be reached, or its answer was not valid.";
+    case 503:
+        return "The gateway cannot serve this request now.";
+    case 504:
+        return "The origin did not answer in time.";
+    case 505:
+        return "This version of HTTP is not supported.";
+    case 508:
+        return "The request came through this gateway too often.";
+    case 530:
+        return "This site has no origin.";
+    default:
+        return "The request could not be served.";
+    }
+}
+
+void moon_respond_page(struct moon_request *request, unsigned status, const char *reason, bool keep) {
+    static const struct moon_http_field fields[] = {{{"Cache-Control", 13}, {"private, no-store", 17}}};
+    char page[1024];
+    int len;
+    request->refusal = reason;
+    if (request->wants_json)
+        len = snprintf(page, sizeof page, "{\"status\":%u,\"error\":\"%s\",\"message\":\"%s\",\"ray\":\"%s\"}\n", status,
+                       moon_http_reason(status), page_text(status), request->ray);
+    else
+        len = snprintf(page, sizeof page,
+                       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>%u %s</title></head>\n"
+                       "<body><h1>%u %s</h1><p>%s</p><p>Ray ID: <code>%s</code></p></body></html>\n",
+                       status, moon_http_reason(status), status, moon_http_reason(status), page_text(status),
+                       request->ray);
+    moon_assert(len > 0 && (size_t)len < sizeof page);
+    moon_respond(request, status, request->wants_json ? MOON_STR("application/json") : MOON_STR("text/html; charset=utf-8"),
+                 moon_str(page, (size_t)len), fields, MOON_COUNT(fields), keep);
+}
