@@ -63,6 +63,13 @@ local function statement_for(self, sql)
   return statement
 end
 
+-- A statement that failed would report the same failure once more at its next use.
+local function discard(self, sql)
+  local statement = self.statements[sql]
+  self.statements[sql] = nil
+  pcall(statement.close, statement)
+end
+
 local function execute(self, sql, ...)
   for position = 1, select("#", ...) do
     local value = select(position, ...)
@@ -72,13 +79,14 @@ local function execute(self, sql, ...)
   end
   local statement = statement_for(self, sql)
   local called, ok, err = pcall(statement.execute, statement, ...)
+  if called and ok then return statement end
+  discard(self, sql)
   if not called then fail(plain(ok)) end
-  if ok then return statement end
   return nil, plain(err)
 end
 
 -- Reads to the last row: a statement left in the middle would hold its view of the database open.
-local function drain(statement)
+local function drain(self, sql, statement)
   local rows = {}
   local ok, err = pcall(function()
     local row = statement:fetch(true)
@@ -89,14 +97,17 @@ local function drain(statement)
       row = statement:fetch(true)
     end
   end)
-  if not ok then fail(plain(err)) end
+  if not ok then
+    discard(self, sql)
+    fail(plain(err))
+  end
   return rows
 end
 
 function Connection:all(sql, ...)
   local statement, message = execute(self, sql, ...)
   if not statement then fail(message) end
-  return drain(statement)
+  return drain(self, sql, statement)
 end
 
 function Connection:one(sql, ...)
@@ -110,7 +121,7 @@ function Connection:run(sql, ...)
     if refusal then return nil, refusal end
     fail(message)
   end
-  drain(statement)
+  drain(self, sql, statement)
   return statement:affected()
 end
 
