@@ -88,15 +88,17 @@ static GENERAL_NAME *make_san(struct moon_str name, char *shown) {
     char text[MOON_HOSTNAME_MAX + 1];
     unsigned char address[16];
     bool wildcard = moon_str_starts_with(name, MOON_STR("*."));
+    bool bracketed = name.len > 2 && name.data[0] == '[' && name.data[name.len - 1] == ']';
     struct moon_str rest = wildcard ? moon_str(name.data + 2, name.len - 2) : name;
-    struct moon_str inner = rest;
-    if (!wildcard && inner.len > 2 && inner.data[0] == '[' && inner.data[inner.len - 1] == ']')
-        inner = moon_str(inner.data + 1, inner.len - 2);
+    struct moon_str inner = bracketed ? moon_str(name.data + 1, name.len - 2) : rest;
     size_t size = 0;
-    if (inner.len && inner.len < sizeof text) {
+    if (inner.len && inner.len < sizeof text && !memchr(inner.data, 0, inner.len)) {
         memcpy(text, inner.data, inner.len);
         text[inner.len] = 0;
-        size = inet_pton(AF_INET, text, address) == 1 ? 4 : inet_pton(AF_INET6, text, address) == 1 ? 16 : 0;
+        if (inet_pton(AF_INET6, text, address) == 1)
+            size = 16;
+        else if (!bracketed && inet_pton(AF_INET, text, address) == 1)
+            size = 4;
     }
     if (wildcard && size)
         return NULL;

@@ -127,12 +127,12 @@ struct moon_tls_session *moon_tls_session_accept(struct moon_tls_acceptor *accep
 static bool set_server_name(SSL *ssl, struct moon_str name) {
     char text[MOON_HOSTNAME_MAX + 1];
     unsigned char address[16];
-    if (name.len > 2 && name.data[0] == '[' && name.data[name.len - 1] == ']')
-        name = moon_str(name.data + 1, name.len - 2);
-    if (name.len && name.len < sizeof text && !memchr(name.data, 0, name.len)) {
-        memcpy(text, name.data, name.len);
-        text[name.len] = 0;
-        if (inet_pton(AF_INET, text, address) == 1 || inet_pton(AF_INET6, text, address) == 1)
+    bool bracketed = name.len > 2 && name.data[0] == '[' && name.data[name.len - 1] == ']';
+    struct moon_str inner = bracketed ? moon_str(name.data + 1, name.len - 2) : name;
+    if (inner.len && inner.len < sizeof text && !memchr(inner.data, 0, inner.len)) {
+        memcpy(text, inner.data, inner.len);
+        text[inner.len] = 0;
+        if (inet_pton(AF_INET6, text, address) == 1 || (!bracketed && inet_pton(AF_INET, text, address) == 1))
             return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), text) == 1;
     }
     return moon_hostname_normalise(text, name, false) > 0 && SSL_set1_host(ssl, text) == 1 &&

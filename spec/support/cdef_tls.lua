@@ -18,6 +18,8 @@ typedef struct bio_method_st BIO_METHOD;
 typedef struct ssl_method_st SSL_METHOD;
 struct moon_diag { char where[256]; char text[768]; };
 
+int setenv(const char *, const char *, int);
+int unsetenv(const char *);
 BIO *BIO_new_mem_buf(const void *, int);
 BIO *BIO_new(const BIO_METHOD *);
 const BIO_METHOD *BIO_s_mem(void);
