@@ -42,7 +42,11 @@ M.list = {
     help = "The client's address.",
   },
   { name = "ssl", type = "Boolean", from = "ssl", help = "True when the client's connection is encrypted." },
-  { name = "cf.ray_id", type = "String", from = "ray", help = "The request's identifier: 16 lower-case hex digits." },
+  {
+    name = "cf.ray_id", type = "String",
+    expression = "read(facts.ray.data, facts.ray.len < 16 and facts.ray.len or 16)", -- the header adds a place to it
+    help = "The request's identifier: 16 lower-case hex digits.",
+  },
   {
     name = "cf.tls_client_auth.cert_presented", type = "Boolean", from = "certificate.presented",
     help = "True when the client presented a certificate, valid or not, to a host that asks for one.",
