@@ -52,7 +52,7 @@ end
 ---@param stop integer
 ---@return table
 function M.literal(kind, value, pos, stop)
-  local key = kind == types.integer and "i" .. integer.to_decimal(value) or kind.label .. #value .. ":" .. value
+  local key = kind == types.integer and "'" .. integer.to_decimal(value) or kind.label .. #value .. ":" .. value
   return { kind = "literal", value = value, type = kind, key = key, mapped = 0, pos = pos, stop = stop }
 end
 
@@ -153,7 +153,8 @@ function M.argument(text, def, args)
   local message
   if is_literal and param.check then
     message = param.check(node.value)
-  elseif param.check_node then
+  end
+  if not message and param.check_node then
     message = param.check_node(node, args)
   end
   if message then
@@ -181,11 +182,13 @@ function M.call(text, def, args, pos, closing)
     end
     result, call = def.resolve(kinds, args)
   end
-  local keys, may_miss = {}, def.may_miss or false
+  -- A lenient function passes over missing arguments; its result is missing when all of them are.
+  local keys, missable = {}, 0
   for i, node in ipairs(args) do
     keys[i] = node.key or unique_key()
-    may_miss = may_miss or (node.may_miss and not def.lenient) or false
+    missable = missable + (node.may_miss and 1 or 0)
   end
+  local may_miss = def.may_miss or missable > 0 and (not def.lenient or missable == #args) or false
   local is_mapped = args[1] ~= nil and (args[1].mapped or 0) > 0
   return {
     kind = "call",

@@ -16,6 +16,7 @@ local M = {}
 -- What generated code may call.
 local HELPERS = {
   find = string.find,
+  sub = string.sub,
   less = order.less,
   less_equal = order.less_equal,
   integer_less = integer.less,

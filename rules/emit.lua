@@ -6,6 +6,7 @@
 --
 -- Bounds of Lua functions that shape this file: 200 locals, 60 upvalues, about 200 nested blocks.
 
+local functions = require "moongate.rules.functions"
 local integer = require "moongate.rules.integer"
 local operators = require "moongate.rules.operators"
 local types = require "moongate.rules.types"
@@ -15,6 +16,7 @@ local concat, format, rep = table.concat, string.format, string.rep
 local MAX_LOCALS = 120    -- slots beyond live in the table C
 local MAX_NEST = 40       -- open blocks; a deeper condition moves to a function of its own
 local MAX_INLINE = 12     -- parentheses within one expression
+local MAX_RANGES = 4      -- items of a set asked one by one
 
 local Emitter = {}
 Emitter.__index = Emitter
@@ -214,15 +216,40 @@ function Emitter:arguments(node, from)
   return args, guards
 end
 
+-- starts_with and ends_with a literal, and their kin among the wildcards: as cheap as an equality once it is compiled.
+function Emitter:begins(x, prefix)
+  if prefix == "" then
+    return "true"
+  end
+  return format("%s(%s, 1, %d) == %s", self:helper("sub"), x, #prefix, self:constant(prefix))
+end
+
+function Emitter:ends(x, suffix)
+  if suffix == "" then
+    return "true"
+  end
+  return format("%s(%s, -%d) == %s", self:helper("sub"), x, #suffix, self:constant(suffix))
+end
+
+local INLINE_CALL = { begins = Emitter.begins, ends = Emitter.ends }
+
+-- The call itself, its arguments being expressions.
+function Emitter:call(node, args)
+  local inline, second = INLINE_CALL[node.def.inline], node.args[2]
+  if inline and second.kind == "literal" and second.value then
+    return inline(self, args[1], second.value)
+  end
+  return format("%s(%s)", self:constant(node.call), concat(args, ", "))
+end
+
 function WRITE_VALUE.call(self, node, name)
-  local call = self:constant(node.call)
   local temps = self.temps_in_use
   if not node.is_mapped then
     local args, guards = self:arguments(node, 1)
     if #guards > 0 then
-      self:line(format("if %s then %s = %s(%s) end", concat(guards, " and "), name, call, concat(args, ", ")))
+      self:line(format("if %s then %s = %s end", concat(guards, " and "), name, self:call(node, args)))
     else
-      self:line(format("%s = %s(%s)", name, call, concat(args, ", ")))
+      self:line(format("%s = %s", name, self:call(node, args)))
     end
   else
     self:open("do")
@@ -235,7 +262,7 @@ function WRITE_VALUE.call(self, node, name)
     self:spread(node.args[1], function(element)
       local result = self:fresh("r")
       table.insert(args, 1, element)
-      self:line(format("local %s = %s(%s)", result, call, concat(args, ", ")))
+      self:line(format("local %s = %s", result, self:call(node, args)))
       self:line(format("if %s ~= nil then %s = %s + 1; %s[%s] = %s end", result, n, n, list, n, result))
     end)
     if #guards > 0 then
@@ -374,12 +401,33 @@ end
 
 INLINE.lt, INLINE.le, INLINE.gt, INLINE.ge = write_order, write_order, write_order, write_order
 
+-- A handful of ranges is asked one by one; more are left to the binary search.
+local function write_ranges(self, node, x)
+  local items, kind = node.right.items, node.left.type.kind
+  if #items > MAX_RANGES then
+    return nil
+  end
+  local below = self:helper(kind == "Integer" and "integer_less_equal" or "less_equal")
+  local parts = {}
+  for i, item in ipairs(items) do
+    local first, last = item[1], item[2]
+    if not last or last == first then
+      parts[i] = format("%s == %s", x, self:constant(first))
+    else
+      local family = kind == "IP" and format("#%s == %d and ", x, #first) or ""
+      parts[i] = format("%s%s(%s, %s) and %s(%s, %s)", family, below, self:constant(first), x, below, x,
+        self:constant(last))
+    end
+  end
+  return "(" .. concat(parts, " or ") .. ")"
+end
+
 INLINE["in"] = function(self, node, x)
   local set = node.right
   if set.list then
     return format("%s(%s) == true", self:constant(set.contains), x)
   elseif set.in_range then
-    return nil
+    return write_ranges(self, node, x)
   elseif set.count == 0 then
     return "false", true
   elseif set.count == 1 then
@@ -392,12 +440,28 @@ function INLINE.contains(self, node, x)
   return format("%s(%s, %s, 1, true) ~= nil", self:helper("find"), x, self:constant(node.right))
 end
 
+INLINE["strict wildcard"] = function(self, node, x)
+  local pieces = node.right.pieces
+  local head, tail = pieces[1], pieces[#pieces]
+  if #pieces == 1 then
+    return format("%s == %s", x, self:constant(head)), true
+  elseif #pieces == 2 and (head == "" or tail == "") then
+    return head == "" and self:ends(x, tail) or self:begins(x, head)
+  elseif #pieces == 2 then
+    return format("#%s >= %d and %s and %s", x, #head + #tail, self:begins(x, head), self:ends(x, tail))
+  elseif #pieces == 3 and head == "" and tail == "" then
+    return format("%s(%s, %s, 1, true) ~= nil", self:helper("find"), x, self:constant(pieces[2]))
+  end
+  return nil
+end
+
 --- One comparison as an expression that is true or false.
 ---@param node table  kind "compare"
 ---@param x string    the left-hand side, a name
 ---@param may_miss boolean
-function Emitter:compare(node, x, may_miss)
-  local inline = INLINE[node.op]
+---@param op string|nil  asked in place of the node's own
+function Emitter:compare(node, x, may_miss, op)
+  local inline = INLINE[op or node.op]
   local expression, takes_nil
   if inline then
     expression, takes_nil = inline(self, node, x)
@@ -408,8 +472,9 @@ function Emitter:compare(node, x, may_miss)
       right = node
     end
     -- One predicate per right-hand side, so that specialisations of one document share it.
-    right.predicate = right.predicate or operators.predicate(node)
-    expression = format("%s(%s)", self:constant(right.predicate), x)
+    local slot = op and "folded_predicate" or "predicate"
+    right[slot] = right[slot] or operators.predicate(node, op)
+    expression = format("%s(%s)", self:constant(right[slot]), x)
   end
   if may_miss and not takes_nil then
     return format("(%s ~= nil and %s)", x, expression)
@@ -457,6 +522,15 @@ function Emitter:array(node)
   return name
 end
 
+local LOWER = functions.lower
+
+local function lower_of(value)
+  return {
+    kind = "call", def = LOWER, call = LOWER.call, args = { value }, type = types.string, mapped = 0,
+    may_miss = value.may_miss, key = "lower(" .. value.key .. ")",
+  }
+end
+
 local WRITE_CONDITION = {}
 
 function WRITE_CONDITION.constant(_, node)
@@ -469,6 +543,10 @@ end
 
 function WRITE_CONDITION.compare(self, node)
   local left = node.left
+  if node.op == "wildcard" then -- the value in lower case is a value like any other, computed once for all rules
+    node.folded = node.folded or lower_of(left)
+    return self:compare(node, self:value(node.folded), left.may_miss, "strict wildcard"), 0
+  end
   return self:compare(node, self:value(left), left.may_miss), 0
 end
 

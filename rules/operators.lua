@@ -160,9 +160,10 @@ end
 
 --- The meaning of a comparison node, but for lists, which belong to the host and are bound when a ruleset is specialised.
 ---@param node table  kind "compare"
+---@param op string|nil  asked in place of the node's own
 ---@return fun(value: any): boolean  for values that are present
-function M.predicate(node)
-  return PREDICATE[node.op](node.right, node.left.type.kind)
+function M.predicate(node, op)
+  return PREDICATE[op or node.op](node.right, node.left.type.kind)
 end
 
 return M

@@ -80,6 +80,13 @@ local function parse_call(p, def, pos, after)
   local text = p.text
   deeper(p, pos)
   local at = skip(text, expect(p, skip(text, after), OPEN))
+  if def.once then -- of all functions with this mark, an expression may call one, once
+    if p.used_once[def.once] then
+      fail(text, pos, after - pos, ("only one call of %s or %s is allowed in an expression"):format(def.name,
+        p.used_once[def.once]))
+    end
+    p.used_once[def.once] = def.name
+  end
   local args = {}
   if byte(text, at) ~= CLOSE then
     while true do
@@ -421,7 +428,7 @@ local function prepare(schema, text)
   if last < first then
     fail(text, 1, 1, "the expression cannot be blank")
   end
-  local p = { text = sub(text, 1, last), schema = schema, depth = 0, regexes = 0 }
+  local p = { text = sub(text, 1, last), schema = schema, depth = 0, regexes = 0, used_once = {} }
   return p, skip(p.text, first)
 end
 

@@ -4,6 +4,7 @@
 -- are compiled. Mistakes in a declaration are the host programmer's and raise an error. Holds no values of any request.
 
 local functions = require "moongate.rules.functions"
+local sha256 = require "moongate.rules.sha256"
 local types = require "moongate.rules.types"
 
 local M = {}
@@ -18,7 +19,7 @@ local M = {}
 ---@class moongate.rules.Schema
 ---@field fields table<string, moongate.rules.Field>
 ---@field functions table<string, table>
----@field regex table|nil   { compile = fun(pattern): matcher|nil, err }, matcher = fun(value): boolean
+---@field regex table|nil   { compile = fun(pattern): matcher|nil, err }, matcher = fun(value): boolean; see regex.lua
 ---@field lists table|nil   { find = fun(name, type_name): (fun(value): boolean)|nil }
 
 local NAME = "^[A-Za-z0-9_]+$"
@@ -57,7 +58,8 @@ local function add_field(fields, declared)
 end
 
 --- Builds a schema.
----@param spec { fields: table[], functions: table[]|nil, regex: table|nil, lists: table|nil }
+---@param spec { fields: table[], functions: table[]|nil, regex: table|nil, lists: table|nil, crypto: table|nil }
+---  crypto: { sha256 = fun(message): 32 bytes, hmac_sha256 = fun(key, message): 32 bytes }; plain Lua without it
 ---@return moongate.rules.Schema
 function M.new(spec)
   local fields = {}
@@ -70,10 +72,8 @@ function M.new(spec)
     end
   end
 
-  local known = {}
-  for name, def in pairs(functions.builtin) do
-    known[name] = def
-  end
+  local crypto = spec.crypto or { sha256 = sha256.digest, hmac_sha256 = sha256.hmac }
+  local known = functions.builtin(crypto, spec.regex)
   for _, def in ipairs(spec.functions or {}) do
     if not is_name(def.name) then
       error(("%q is no function name"):format(tostring(def.name)), 0)
