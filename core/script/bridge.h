@@ -7,9 +7,7 @@
 #include "base/log.h"
 #include "gate/facts.h"
 #include "gate/snapshot.h"
-
-/* Visible to LuaJIT in a binary that hides everything else. */
-#define MOON_FFI __attribute__((visibility("default")))
+#include "script/ffi.h"
 
 /* Raised whenever a struct or function in a marked region changes its meaning; lua/ffi.lua refuses to run against
  * another. */
