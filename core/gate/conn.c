@@ -489,10 +489,17 @@ void moon_conn_open(const struct moon_service *service, int fd, const struct moo
         free(conn);
         return;
     }
-    if (service->tls)
+    if (service->tls) {
         conn->tls = moon_tls_session_accept(worker->acceptor, choose, conn);
+        conn->failed = !conn->tls; /* never plain where TLS was meant */
+    }
     moon_list_append(&worker->conns, &conn->link);
     worker->conn_count++;
+    __atomic_store_n(&worker->tally.open, worker->conn_count, __ATOMIC_RELAXED);
+    if (conn->failed) {
+        destroy(conn);
+        return;
+    }
     moon_stream_read(&conn->stream, true);
     update_deadline(conn);
 }

@@ -146,6 +146,10 @@ static void on_connected(struct moon_stream *stream, int status) {
     }
     struct moon_tls_wire wire = {.in = MOON_STR_NONE, .out = &origin->worker->origin_cipher_out};
     origin->tls = moon_tls_session_connect(origin->terms->client, origin->terms->server_name);
+    if (!origin->tls) { /* never plain where TLS was meant */
+        fail(origin, MOON_ORIGIN_TLS_FAILED, "no TLS session could be made");
+        return;
+    }
     moon_stream_read(stream, true);
     if (shake_hands(origin, &wire))
         become_ready(origin);
