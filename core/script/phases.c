@@ -108,9 +108,11 @@ static int adopt(void *state, struct moon_snapshot *snapshot, struct moon_diag *
 
 static void run_guarded(struct script *script) {
     lua_State *L = script->L;
+    uint32_t reported = script->verdict->match_count;
     tell(script, "a rule failed", lua_tostring(L, -1));
     lua_settop(L, AT_TOP);
     clear_verdict(script->verdict);
+    script->verdict->match_count = reported; /* what was reported before the failure is not reported again */
     lua_pushvalue(L, AT_GUARDED);
     if (lua_pcall(L, 0, 0, AT_TRACEBACK) == 0)
         return;

@@ -1,0 +1,284 @@
+-- What the admin API may ask of the core, asked of the real core: a local CA in a temporary directory, no gateway.
+
+local certs = require "spec.support.certs"
+local script = require "spec.support.script"
+local json = require "moongate.json"
+local unit = require "spec.support.unit"
+
+local bridge = require "moongate.ffi"
+local C, ffi = bridge.C, bridge.ffi
+
+local function hex(bytes)
+  return (bytes:gsub(".", function(c) return ("%02x"):format(c:byte()) end))
+end
+
+local function document(overrides)
+  local out = { id = "z1", name = "example.com", version = 1, hosts = {}, rules = {} }
+  for key, value in pairs(overrides or {}) do out[key] = value end
+  return out
+end
+
+describe("moongate.control", function()
+  local control, struct = script.control()
+  local ca = certs.ca("Control Root")
+  local leaf = certs.leaf(ca, { cn = "client" })
+
+  describe("small things", function()
+    it("now() is the UNIX time with fractions", function()
+      local now = control.now()
+      assert.truthy(math.abs(now - os.time()) < 3)
+    end)
+
+    it("random() gives as many bytes as asked for, never the same", function()
+      assert.equal(0, #control.random(0))
+      assert.equal(40, #control.random(40))
+      assert.not_equal(control.random(16), control.random(16))
+    end)
+
+    for _, case in ipairs { -- FIPS 180-4 examples
+      { "", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855" },
+      { "abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad" },
+    } do
+      it(("sha256() of %q"):format(case[1]), function()
+        assert.equal(case[2], hex(control.sha256(case[1])))
+      end)
+    end
+
+    for _, case in ipairs { { "a", "a", true }, { "a", "b", false }, { "a", "aa", false }, { "", "", true }, { "a\0b", "a\0c", false } } do
+      it(("equal(%q, %q) is %s"):format(case[1], case[2], tostring(case[3])), function()
+        assert.equal(case[3], control.equal(case[1], case[2]))
+      end)
+    end
+  end)
+
+  describe("write_file_atomically()", function()
+    local function read(path)
+      local file = io.open(path, "rb")
+      if not file then return nil end
+      local text = file:read("*a")
+      file:close()
+      return text
+    end
+
+    it("writes and replaces, and leaves nothing beside the file", function()
+      local path = certs.directory() .. "/atomic/file"
+      os.execute("mkdir -p " .. certs.directory() .. "/atomic")
+      assert.is_true(control.write_file_atomically(path, "one\0"))
+      assert.equal("one\0", read(path))
+      assert.is_true(control.write_file_atomically(path, ("x"):rep(300000)))
+      assert.equal(300000, #read(path))
+      local pipe = io.popen("ls " .. certs.directory() .. "/atomic; stat -c %a " .. path)
+      local listing = pipe:read("*a")
+      pipe:close()
+      assert.equal("file\n600\n", listing)
+    end)
+
+    it("says which path and why", function()
+      local ok, err = control.write_file_atomically("/nonexistent-directory/file", "x")
+      assert.is_nil(ok)
+      assert.equal("/nonexistent-directory/file", err.where)
+      assert.truthy(err.text:find("No such file"))
+    end)
+  end)
+
+  describe("certificates()", function()
+    it("describes each certificate of a text", function()
+      local list = assert(control.certificates(ca.pem .. leaf.pem))
+      assert.equal(2, #list)
+      assert.is_true(list[1].is_ca)
+      assert.is_false(list[2].is_ca)
+      assert.is_true(list[1].key_allowed)
+      assert.equal("ECDSAWithSHA256", list[1].signature)
+      assert.equal("CN=Control Root", list[1].subject)
+      assert.equal("CN=Control Root", list[2].issuer)
+      assert.equal(64, #list[1].sha256)
+      assert.truthy(list[1].serial:match("^%d+$"))
+      assert.truthy(list[1].not_before < os.time() + 60 and list[1].not_after > os.time())
+    end)
+
+    it("says what is wrong with a text", function()
+      local list, err = control.certificates("nonsense")
+      assert.is_nil(list)
+      assert.truthy(#err.text > 0)
+    end)
+  end)
+
+  describe("match_key()", function()
+    it("accepts the key of the first certificate", function()
+      assert.is_true(control.match_key(leaf.pem, leaf.key))
+    end)
+
+    it("refuses another's key", function()
+      local ok, err = control.match_key(leaf.pem, ca.key)
+      assert.is_nil(ok)
+      assert.equal("match", err.where)
+    end)
+
+    it("refuses a text that is no key", function()
+      local ok, err = control.match_key(leaf.pem, "nonsense")
+      assert.is_nil(ok)
+      assert.equal("private_key", err.where)
+    end)
+  end)
+
+  describe("section()", function()
+    it("builds a zone without hosts and rules", function()
+      assert.truthy(control.section(document()))
+    end)
+
+    it("builds hosts with trust and origin", function()
+      assert.truthy(control.section(document { hosts = {
+        { name = "api.example.com", trust = { ca.pem }, origin = { url = "http://127.0.0.1:9", verify = true } },
+        { name = "*.example.com", origin = { url = "http://127.0.0.1:9" } },
+        { name = "*" },
+        { name = "a.b.c.example.com", trust = { ca.pem } },
+      } }))
+    end)
+
+    for _, case in ipairs {
+      { "a rule that does not parse", { rules = { { id = "1", action = "block", expression = "nonsense" } } }, "rules" },
+      { "an action that nobody performs", { rules = { { id = "1", action = "skip", expression = "true" } } }, "rules" },
+      { "a CA that is no certificate", { hosts = { { name = "api.example.com", trust = { "x" } } } }, "trust of api.example.com" },
+      { "a CA that is a leaf", { hosts = { { name = "api.example.com", trust = { leaf.pem } } } }, "trust of api.example.com" },
+      { "an origin without a scheme", { hosts = { { name = "api.example.com", origin = { url = "127.0.0.1" } } } },
+        "origin of api.example.com" },
+      { "a host of another domain", { hosts = { { name = "api.example.org" } } }, "" },
+    } do
+      it(("refuses %s"):format(case[1]), function()
+        local section, err = control.section(document(case[2]))
+        assert.is_nil(section)
+        assert.equal(case[3], err.where:sub(1, #case[3]))
+        assert.truthy(#err.text > 0)
+      end)
+    end
+
+    it("names the rule that is wrong", function()
+      local _, err = control.section(document { rules = {
+        { id = "1", action = "block", expression = "true" },
+        { id = "2", action = "block", expression = "http.hots eq 1" },
+      } })
+      assert.truthy(err.text:find("rule 2", 1, true))
+    end)
+
+    it("carries the rules as JSON that a worker reads", function()
+      local section = assert(control.section(document { rules = {
+        { id = "1", ref = "r", action = "block", expression = 'http.host eq "\195\164"', description = "left out",
+          action_parameters = { response = { status_code = 403, content = "x", content_type = "text/plain" } } },
+      } }))
+      local view = ffi.new("struct moon_str[1]")
+      C.moon_ffi_section_rules(section.handle, view)
+      local list = assert(json.decode(unit.text(view[0])))
+      assert.equal(1, #list)
+      assert.equal('http.host eq "\195\164"', list[1].expression)
+      assert.equal(403, list[1].action_parameters.response.status_code)
+      assert.is_true(list[1].enabled)
+      assert.is_nil(list[1].description)
+    end)
+
+    it("gives each host an id that is never used twice", function()
+      local seen = {}
+      for _ = 1, 3 do
+        local section = assert(control.section(document { hosts = { { name = "a.example.com" }, { name = "b.example.com" } } }))
+        for i = 0, 2 do -- the two and the "*" of every section
+          local id = C.moon_section_host(section.handle, i).id
+          assert.is_nil(seen[id])
+          assert.truthy(id > 0)
+          seen[id] = true
+        end
+      end
+    end)
+
+    it("shares trust sets, origins and certificates of equal content", function()
+      local hosts = {}
+      for i = 1, 4 do
+        hosts[i] = { name = ("h%d.example.com"):format(i), trust = { ca.pem }, origin = { url = "http://127.0.0.1:9" } }
+      end
+      local one = assert(control.section(document { hosts = hosts }))
+      local two = assert(control.section(document { hosts = hosts }))
+      local first, last = C.moon_section_host(one.handle, 0), C.moon_section_host(two.handle, 3)
+      assert.equal(first.trust, last.trust)
+      assert.equal(first.origin, last.origin)
+      assert.equal(first.policy, last.policy)
+    end)
+
+    it("gives hosts deeper than one label certificates of their own, a hundred names each", function()
+      local hosts = { { name = "a.example.com" } }
+      for i = 1, 150 do hosts[i + 1] = { name = ("h%03d.deep.example.com"):format(i) } end
+      local section = assert(control.section(document { hosts = hosts }))
+      local policies = {}
+      for i = 0, 150 do
+        local policy = tostring(C.moon_section_host(section.handle, i).policy)
+        policies[policy] = (policies[policy] or 0) + 1
+      end
+      local sizes = {}
+      for _, count in pairs(policies) do sizes[#sizes + 1] = count end
+      table.sort(sizes)
+      assert.same({ 1, 50, 100 }, sizes)
+    end)
+
+    it("does not take a look-alike for a name of the zone", function()
+      local section = assert(control.section(document { name = "ex.com", hosts = { { name = "a.ex.com" }, { name = "b.c.ex.com" } } }))
+      local shallow, deep = C.moon_section_host(section.handle, 0), C.moon_section_host(section.handle, 1)
+      assert.not_equal(shallow.policy, deep.policy)
+    end)
+  end)
+
+  describe("snapshot()", function()
+    it("puts sections together under a number", function()
+      local section = assert(control.section(document()))
+      local snapshot = assert(control.snapshot(42, { section }))
+      assert.equal(42, tonumber(C.moon_ffi_snapshot_generation(snapshot.handle)))
+      assert.equal(section.handle, ffi.cast("struct moon_section *", C.moon_ffi_snapshot_section(snapshot.handle, 0)))
+      assert.truthy(C.moon_ffi_snapshot_section(snapshot.handle, 1) == nil)
+    end)
+
+    it("may be empty", function()
+      assert.truthy(control.snapshot(1, {}))
+    end)
+
+    it("refuses two sections of one domain", function()
+      local snapshot, err = control.snapshot(1, { assert(control.section(document())), assert(control.section(document())) })
+      assert.is_nil(snapshot)
+      assert.truthy(err.text:find("example.com", 1, true))
+    end)
+
+    it("refuses a section with a host that stands twice", function()
+      local section = assert(control.section(document { hosts = { { name = "a.example.com" }, { name = "a.example.com" } } }))
+      assert.is_nil((control.snapshot(1, { section })))
+    end)
+
+    it("keeps its sections alive", function()
+      local snapshot = assert(control.snapshot(1, { assert(control.section(document { hosts = { { name = "a.example.com" } } })) }))
+      collectgarbage()
+      collectgarbage()
+      local host = C.moon_snapshot_find(snapshot.handle, unit.str("a.example.com"))
+      assert.equal("a.example.com", unit.text(host.name))
+    end)
+  end)
+
+  describe("without a gateway", function()
+    it("publish() refuses", function()
+      local ok, err = control.publish(assert(control.snapshot(1, {})))
+      assert.is_nil(ok)
+      assert.equal("publish", err.where)
+      assert.equal("publish: " .. err.text, tostring(err))
+    end)
+
+    it("status() tells of no workers", function()
+      local status = control.status()
+      assert.same({}, status.workers)
+      assert.equal(0, status.counters.requests)
+    end)
+  end)
+
+  it("is a programmer's error before it is attached", function()
+    package.loaded["moongate.control"] = nil
+    local other = require "moongate.control"
+    assert.has_error(function() other.section(document()) end)
+    package.loaded["moongate.control"] = control
+  end)
+
+  it("keeps the struct that it was given", function()
+    assert.truthy(struct.next_host_id > 1)
+  end)
+end)
