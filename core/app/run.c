@@ -80,8 +80,11 @@ static int open_local_ca(struct run *run, struct moon_diag *diag) {
 /* ---- the end ---- */
 
 static void close_handles(struct run *run) {
-    for (int i = 0; i < SIGNALS; i++)
+    for (int i = 0; i < SIGNALS; i++) {
         uv_close((uv_handle_t *)&run->signals[i], NULL);
+        /* libuv has put the default back, which would end us before the last good snapshot is written. */
+        signal(signal_numbers[i], SIG_IGN);
+    }
     uv_close((uv_handle_t *)&run->tick, NULL);
 }
 
