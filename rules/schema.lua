@@ -4,6 +4,7 @@
 -- are compiled. Mistakes in a declaration are the host programmer's and raise an error. Holds no values of any request.
 
 local functions = require "moongate.rules.functions"
+local regex = require "moongate.rules.regex"
 local sha256 = require "moongate.rules.sha256"
 local types = require "moongate.rules.types"
 
@@ -19,7 +20,7 @@ local M = {}
 ---@class moongate.rules.Schema
 ---@field fields table<string, moongate.rules.Field>
 ---@field functions table<string, table>
----@field regex table|nil   { compile = fun(pattern): matcher|nil, err }, matcher = fun(value): boolean; see regex.lua
+---@field regex table|nil   { compile, compile_captures }, as regex.lua has them; nil when there are none
 ---@field lists table|nil   { find = fun(name, type_name): (fun(value): boolean)|nil }
 
 local NAME = "^[A-Za-z0-9_]+$"
@@ -58,7 +59,8 @@ local function add_field(fields, declared)
 end
 
 --- Builds a schema.
----@param spec { fields: table[], functions: table[]|nil, regex: table|nil, lists: table|nil, crypto: table|nil }
+---@param spec { fields: table[], functions: table[]|nil, regex: table|false|nil, lists: table|nil, crypto: table|nil }
+---  regex: another engine, or false for none; rules/regex.lua without it
 ---  crypto: { sha256 = fun(message): 32 bytes, hmac_sha256 = fun(key, message): 32 bytes }; plain Lua without it
 ---@return moongate.rules.Schema
 function M.new(spec)
@@ -72,8 +74,12 @@ function M.new(spec)
     end
   end
 
+  local regex_engine = spec.regex
+  if regex_engine == nil then
+    regex_engine = regex
+  end
   local crypto = spec.crypto or { sha256 = sha256.digest, hmac_sha256 = sha256.hmac }
-  local known = functions.builtin(crypto, spec.regex)
+  local known = functions.builtin(crypto, regex_engine or nil)
   for _, def in ipairs(spec.functions or {}) do
     if not is_name(def.name) then
       error(("%q is no function name"):format(tostring(def.name)), 0)
@@ -85,7 +91,7 @@ function M.new(spec)
       error(("%q is both a field and a function"):format(name), 0)
     end
   end
-  return { fields = fields, functions = known, regex = spec.regex, lists = spec.lists }
+  return { fields = fields, functions = known, regex = regex_engine or nil, lists = spec.lists }
 end
 
 return M
