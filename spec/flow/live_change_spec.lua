@@ -1,0 +1,110 @@
+-- What an administrator changes holds for the next request of connections that are open already.
+
+local certs = require "spec.support.certs"
+local gateway = require "spec.support.gateway"
+local origin = require "spec.support.origin"
+
+describe("changes on a live connection", function()
+  local gate, behind, ca, other_ca, client, session
+  local host = "api.example.com"
+
+  before_each(function()
+    ca, other_ca = certs.ca("First"), certs.ca("Second")
+    client = certs.leaf(ca, { cn = "device" })
+    behind = origin.start()
+    gate = gateway.start { origin = behind }
+    gate:protect(host, ca)
+    session = gate:connect { host = host, cert = client }
+    assert.equal(200, session:get("/before", { host = host }).status)
+  end)
+
+  after_each(function()
+    session:close()
+    gate:stop()
+    behind:stop()
+  end)
+
+  local function next_status() return session:get("/after", { host = host }).status end
+
+  -- 421 is an answer too: the names' trust is no longer what the handshake was for.
+  local function assert_shut_out()
+    local before = #behind:requests("/after")
+    local status = next_status()
+    assert.truthy(status == 403 or status == 421, status)
+    assert.equal(before, #behind:requests("/after"))
+  end
+
+  it("shuts a client out when its CA is dissociated", function()
+    gate:associate(ca, {})
+    assert_shut_out()
+  end)
+
+  it("shuts a client out when another CA takes the place of its own", function()
+    gate:associate(other_ca, { host })
+    gate:associate(ca, {})
+    assert_shut_out()
+  end)
+
+  it("lets a client in that was blocked, when its CA is associated", function()
+    gate:associate(ca, {})
+    assert_shut_out()
+    gate:associate(ca, { host })
+    local again = gate:connect { host = host, cert = client }
+    assert.equal(200, again:get("/again", { host = host }).status)
+    again:close()
+  end)
+
+  it("applies a changed rule", function()
+    gate:set_rules { gateway.block_rule(host), 'http.request.uri.path eq "/after"' }
+    assert.equal(403, next_status())
+    gate:set_rules { gateway.block_rule(host) }
+    assert.equal(200, next_status())
+  end)
+
+  it("goes on serving when another CA is added to the host", function()
+    gate:associate(other_ca, { host })
+    assert.equal(200, next_status())
+  end)
+
+  it("goes on serving when another zone changes", function()
+    local zone = gate:create_zone("example.org", behind.url)
+    gate:set_rules({ 'http.host eq "example.org"' }, zone)
+    assert.equal(200, next_status())
+    assert.equal(403, (gate:status { host = "example.org" }))
+  end)
+
+  it("shuts everybody out when the zone goes", function()
+    assert.equal(200, (gate:admin("DELETE", "/zones/" .. gate.zone)))
+    local status = next_status()
+    assert.truthy(status >= 400, status)
+    assert.same({}, behind:requests("/after"))
+  end)
+
+  it("does not delete a CA while it is associated", function()
+    local path = ("/accounts/%s/mtls_certificates/%s"):format(gate:account(), gate:upload(ca))
+    local status, document = gate:admin("DELETE", path)
+    assert.equal(400, status)
+    assert.equal(1485, document.errors[1].code)
+    assert.equal(200, next_status())
+    gate:associate(ca, {})
+    assert.equal(200, (gate:admin("DELETE", path)))
+    assert_shut_out()
+  end)
+
+  it("sends a changed origin the next request", function()
+    local second = origin.start()
+    gate:set_origin(gate.zone, "*", second.url)
+    assert.equal(200, next_status())
+    assert.equal(1, #second:requests("/after"))
+    assert.same({}, behind:requests("/after"))
+    second:stop()
+  end)
+
+  it("keeps what is in force when a change is refused", function()
+    local status = gate:admin("PUT", ("/zones/%s/rulesets/phases/http_request_firewall_custom/entrypoint"):format(gate.zone),
+      { rules = { { action = "block", expression = "http.host eq" } } })
+    assert.equal(400, status)
+    assert.equal(403, (gate:status { host = host }))
+    assert.equal(200, next_status())
+  end)
+end)
