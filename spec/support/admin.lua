@@ -201,7 +201,7 @@ function Gate:account(name)
   local id = require("moongate.admin.stamp").hex_id(self.control.random)
   write(self, function(tx)
     assert(tx:run("INSERT INTO accounts (id, name, type, created_on) VALUES (?, ?, 'enterprise', ?)", id, name,
-      "2026-01-02T03:04:05.000006Z"))
+      "2036-01-02T03:04:05.000006Z"))
     return true
   end)
   return id
