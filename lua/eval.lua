@@ -36,6 +36,12 @@ local function builtin_fields()
   return ok and module.list or BASIC_FIELDS
 end
 
+-- The matcher of the gateway; the engine's own where there is no C core.
+local function gateway_regex()
+  local ok, module = pcall(require, "moongate.regex")
+  return ok and module or nil
+end
+
 local function read_file(path)
   local file, err = io.open(path, "rb")
   if not file then
@@ -176,7 +182,7 @@ local function new_schema(list, request)
       end,
     }
   end
-  return rules.new_schema { fields = declared }
+  return rules.new_schema { fields = declared, regex = gateway_regex() }
 end
 
 local function convert_fields(schema, given)

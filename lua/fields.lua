@@ -107,7 +107,7 @@ local function schema(facts, read)
       access = facts and accessor(field, facts, read) or nil,
     }
   end
-  return rules.new_schema { fields = declared }
+  return rules.new_schema { fields = declared, regex = require "moongate.regex" }
 end
 
 local names_only
