@@ -18,6 +18,7 @@ local M = {}
 
 local CERTIFICATES_MAX = 32       -- MOON_CERTIFICATES_MAX of core/tls/certificate.h
 local PUBLISH_DEADLINE_MS = 5000
+local FIRST_DEADLINE_MS = 120000  -- at start every worker reads every section, and nobody waits for an answer
 local NAMES_PER_CERTIFICATE = 100 -- more names make every handshake of the zone heavier
 local REISSUE_SECONDS = 90 * 86400 -- a certificate of the local CA lives 397 days; one that is built anew is younger
 local FALLBACK_NAME = "moongate.invalid" -- for clients that name no host or one that nobody serves
@@ -246,6 +247,9 @@ local function policy_for(names)
   return known
 end
 
+-- An accessor for every field: the control plane compiles rules, but no request ever comes by.
+local NO_VALUES = setmetatable({}, { __index = function() return function() end end })
+
 -- The rules as the workers will read them, proven by the same steps that a worker takes.
 local function rules_of(list)
   local usable, message, index = ruleset.check(list)
@@ -255,6 +259,11 @@ local function rules_of(list)
   local document, diagnostic
   document, diagnostic, index = rules.document(fields.schema(), list)
   if not document then
+    return refusal("rules", ("rule %d: %s"):format(index, diagnostic.message))
+  end
+  local ruleset_of_all
+  ruleset_of_all, diagnostic, index = document:specialise { access = NO_VALUES }
+  if not ruleset_of_all then
     return refusal("rules", ("rule %d: %s"):format(index, diagnostic.message))
   end
   local carried = {}
@@ -384,12 +393,13 @@ function M.snapshot(generation, sections)
   return { handle = ffi.gc(out[0], C.moon_ffi_snapshot_free), fallback = fallback, generation = generation }
 end
 
---- Hands a snapshot to the workers. Returns when every one of them serves it, or after five seconds.
+--- Hands a snapshot to the workers. Returns when every one of them serves it, or when the deadline has passed: five seconds,
+--- or two minutes for the first one.
 ---@param snapshot table
 ---@return true|nil
 ---@return moongate.control.Diagnostic|nil
 function M.publish(snapshot)
-  local rc = C.moon_ffi_publish(attached(), snapshot.handle, PUBLISH_DEADLINE_MS, diag)
+  local rc = C.moon_ffi_publish(attached(), snapshot.handle, served and PUBLISH_DEADLINE_MS or FIRST_DEADLINE_MS, diag)
   served = snapshot
   publications = publications + 1
   if rc ~= 0 then
