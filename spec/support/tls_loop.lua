@@ -51,10 +51,18 @@ local function wrap(session)
   return setmetatable({ raw = ffi.gc(session, free), wire = new_wire(), received = "" }, Session)
 end
 
---- A server session. `terms` is a list of { name = "a.test" or nil, policy =, trust = }.
+local function acceptor_of(terms)
+  if not terms.acceptor then
+    local acceptor = ffi.new("struct moon_tls_acceptor *[1]")
+    assert(C.moon_tls_acceptor_new(acceptor, nil) == 0)
+    terms.acceptor = ffi.gc(acceptor, C.moon_tls_acceptor_free)
+  end
+  return terms.acceptor[0]
+end
+
+--- A server session. `terms` is a list of { name = "a.test" or nil, policy =, trust = }; sessions with the same list come from
+--- the same acceptor, as in the gateway.
 function M.server(terms)
-  local acceptor = ffi.new("struct moon_tls_acceptor *[1]")
-  assert(C.moon_tls_acceptor_new(acceptor, nil) == 0)
   local index = ffi.new("struct spec_index[1]")
   for i, entry in ipairs(terms) do
     index[0].terms[i - 1].name = entry.name
@@ -63,8 +71,7 @@ function M.server(terms)
   end
   index[0].count = #terms
   local choose = ffi.cast("moon_tls_choose_fn", chooser.spec_choose)
-  local server = wrap(C.moon_tls_session_accept(acceptor[0], choose, index))
-  C.moon_tls_acceptor_free(acceptor) -- the session holds what it needs of it
+  local server = wrap(C.moon_tls_session_accept(acceptor_of(terms), choose, index))
   server.index, server.terms = index, terms
   return server
 end

@@ -139,9 +139,17 @@ describe("tls.trust", function()
           return tls.trust(root.pem), certs.leaf(own), { own }
         end },
         { "a self-signed leaf", "self-signed certificate", function() return tls.trust(root.pem), certs.leaf(nil) end },
-        { "an anchor presented as a client certificate", "PURPOSE", function() return tls.trust(root.pem), root end },
+        { "an anchor presented as a client certificate", "PURPOSE", function()
+          local free = certs.ca("Free", { extensions = { "keyUsage=" } })
+          return tls.trust(free.pem), free
+        end },
         { "an intermediate anchor presented as a client certificate", "PURPOSE", function()
-          return tls.trust(root.pem, sub.pem), sub
+          local free = certs.ca("Free", { issuer = root, extensions = { "keyUsage=" } })
+          return tls.trust(root.pem, free.pem), free
+        end },
+        { "the same without its root in the set", "PURPOSE", function()
+          local free = certs.ca("Free", { issuer = root, extensions = { "keyUsage=" } })
+          return tls.trust(free.pem), free
         end },
         { "a renewed anchor (same key and name) presented as a client certificate", "self-signed certificate", function()
           return tls.trust(root.pem), certs.ca("Root", { key = root })
