@@ -9,7 +9,8 @@ local function run_until_end(config, prepare)
   local gate = gateway.new { config = config }
   if prepare then prepare(gate.directory) end
   local result = gateway.cli { "run", "-c", gate.config_path }
-  return result, gate
+  shell.remove_directory(gate.directory)
+  return result
 end
 
 describe("moongate run", function()
