@@ -13,9 +13,9 @@ describe("moongate.log", function()
 
   local function with_stderr(work)
     local written, real = {}, io.stderr
-    io.stderr = { write = function(_, ...) written[#written + 1] = table.concat { ... } end }
+    rawset(io, "stderr", { write = function(_, ...) written[#written + 1] = table.concat { ... } end })
     local ok, err = pcall(work)
-    io.stderr = real
+    rawset(io, "stderr", real)
     assert(ok, err)
     return table.concat(written)
   end
