@@ -1,19 +1,18 @@
 --- moongate.admin.envelope — the one place that writes an answer of the admin API: status, headers, and the JSON envelope.
 --
 -- Called by admin/init.lua with what a handler returned. All four keys are always present, `errors` and `messages` are arrays
--- even when empty, a failure has no `result_info`, and a 204 has no body. Knows no resource.
+-- even when empty, a failure has no `result_info`, and a 204 has no body. The server adds Date, CF-Ray and lengths.
 
 local json = require "moongate.json"
 
 local M = {}
 
-local function headers_of(ray, more)
+local function headers_of(more)
   local headers = {
     { "Content-Type", "application/json" },
     { "Cache-Control", "no-store" },
     { "X-Content-Type-Options", "nosniff" },
   }
-  if ray then headers[#headers + 1] = { "CF-Ray", ray } end
   for _, header in ipairs(more or {}) do headers[#headers + 1] = header end
   return headers
 end
@@ -42,33 +41,31 @@ end
 ---@field status integer|nil 200 when absent; 204 sends nothing
 
 ---@param answer moongate.admin.answer
----@param ray string|nil
 ---@return integer status
 ---@return table[] headers list of { name, value }
 ---@return string body
-function M.success(answer, ray)
-  if answer.status == 204 then return 204, { ray and { "CF-Ray", ray } or nil }, "" end
+function M.success(answer)
+  if answer.status == 204 then return 204, {}, "" end
   local messages = json.array {}
   for index, message in ipairs(answer.messages or {}) do messages[index] = notice(message) end
   local result = answer.result
   if result == nil then result = json.null end
   local body = json.object { success = true, errors = json.array {}, messages = messages, result = result }
   if answer.result_info then body.result_info = json.object(answer.result_info) end
-  return answer.status or 200, headers_of(ray), json.encode(body)
+  return answer.status or 200, headers_of(), json.encode(body)
 end
 
 ---@param errors moongate.admin.error[] at least one
----@param ray string|nil
 ---@return integer status
 ---@return table[] headers
 ---@return string body
-function M.failure(errors, ray)
+function M.failure(errors)
   local list, more = json.array {}, {}
   for index, err in ipairs(errors) do list[index] = shown(err) end
   if errors[1].retry_after then more[#more + 1] = { "Retry-After", ("%d"):format(errors[1].retry_after) } end
   if errors[1].allow then more[#more + 1] = { "Allow", errors[1].allow } end
   local body = json.object { success = false, errors = list, messages = json.array {}, result = json.null }
-  return errors[1].status, headers_of(ray, more), json.encode(body)
+  return errors[1].status, headers_of(more), json.encode(body)
 end
 
 return M

@@ -247,7 +247,7 @@ function App:handle(request)
   if not ok then
     self.log("error", ("%s %s failed (ray=%s): %s"):format(request.method, shown_path(request.path),
       tostring(request.ray), answer))
-    return envelope.failure(errors.fail("internal"), request.ray)
+    return envelope.failure(errors.fail("internal"))
   end
   if store.is_failure(failure) then
     self.log("error", ("the store failed (kind=%s, ray=%s): %s"):format(failure.store, tostring(request.ray),
@@ -260,12 +260,12 @@ function App:handle(request)
       self.log("info", ("%s %s done (token=%s, address=%s, ray=%s)"):format(request.method,
         shown_path(request.path), context.identity.id, request.address, tostring(request.ray)))
     end
-    return envelope.success(answer, request.ray)
+    return envelope.success(answer)
   end
   self.log(failure[1].status >= 500 and "error" or "info", ("%s %s refused (status=%d, code=%s, address=%s, ray=%s)")
     :format(shown_path(request.method), shown_path(request.path), failure[1].status, tostring(failure[1].code),
       request.address, tostring(request.ray)))
-  return envelope.failure(failure, request.ray)
+  return envelope.failure(failure)
 end
 
 return M

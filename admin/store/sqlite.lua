@@ -33,7 +33,8 @@ local REFUSALS = {
 }
 
 local function plain(message)
-  return (tostring(message):gsub("^.-Execute failed ", ""):gsub("^.-Fetch failed ", ""):gsub("%s+$", ""))
+  return (tostring(message):gsub("^.-Execute failed ", ""):gsub("^.-Fetch failed ", "")
+    :gsub("^Error preparing statement handle: ", ""):gsub("%s+$", ""))
 end
 
 local function refusal_of(message)

@@ -1,0 +1,65 @@
+local support = require "spec.support.admin"
+
+describe("moongate.admin.last_good", function()
+  local last_good, control
+
+  before_each(function()
+    last_good = require "moongate.admin.last_good"
+    control = support.control()
+  end)
+
+  local PEM = "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+
+  local function document(id, hosts)
+    return { id = id, name = id .. ".test", version = 3, hosts = hosts or {}, rules = {
+      { id = "r", ref = "r", action = "block", expression = 'http.host eq "\\"é"', enabled = true },
+    } }
+  end
+
+  local function round(documents)
+    local parts = {}
+    for index, one in ipairs(documents) do parts[index] = last_good.part(control, one) end
+    local text = last_good.encode(control, parts, 42)
+    return last_good.decode(control, text), text
+  end
+
+  it("gives back what it was given, with shared certificates written once", function()
+    local trust = { PEM }
+    local hosts = {}
+    for index = 1, 100 do
+      hosts[index] = { name = "h" .. index .. ".a.test", trust = trust, origin = { url = "http://127.0.0.1", verify = true } }
+    end
+    local documents = { document("a", hosts), document("b", { { name = "*", origin = { url = "http://x", verify = false } } }) }
+    local read, text = round(documents)
+    assert.equal(42, read.generation)
+    assert.same(documents, read.documents)
+    assert.equal(1, select(2, text:gsub("BEGIN CERTIFICATE", "")))
+    assert.equal(read.documents[1].hosts[1].trust, read.documents[1].hosts[100].trust)
+  end)
+
+  it("holds nothing at all", function()
+    local read = round {}
+    assert.same({}, read.documents)
+  end)
+
+  for title, spoil in pairs {
+    ["cut off"] = function(text) return text:sub(1, -10) end,
+    ["empty"] = function() return "" end,
+    ["of another format"] = function(text) return (text:gsub('"format":1', '"format":2')) end,
+    ["changed by one letter"] = function(text) return (text:gsub("block", "blocc")) end,
+    ["of another kind"] = function() return "{}" end,
+    ["lacking a certificate"] = function(text)
+      local stamp = require "moongate.admin.stamp"
+      local body = text:match('"documents":(.*)}\n$'):gsub('"certificates":{.-},"zones"', '"certificates":{},"zones"')
+      return (text:gsub('"sha256":"%x+"', '"sha256":"' .. stamp.hex(control.sha256(body)) .. '"')
+        :gsub('"documents":.*}\n$', function() return '"documents":' .. body .. "}\n" end))
+    end,
+  } do
+    it("refuses a file that is " .. title, function()
+      local _, text = round { document("a", { { name = "a.test", trust = { PEM } } }) }
+      local read, reason = last_good.decode(control, spoil(text))
+      assert.is_nil(read)
+      assert.is_string(reason)
+    end)
+  end
+end)
