@@ -1,4 +1,5 @@
-/* tls/certificate.c — describes certificates in the words of Cloudflare's API (Go's names for algorithms and attributes). */
+/* tls/certificate.c — describes certificates in the words of Cloudflare's API (Go's names for algorithms and
+ * attributes). */
 #include "tls/certificate.h"
 
 #include <openssl/bn.h>

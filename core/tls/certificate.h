@@ -1,5 +1,5 @@
-/* tls/certificate.h — what an uploaded PEM text holds, for the admin API: strict reading, and a description in the form that
- * Cloudflare's API shows. Control thread; no state. */
+/* tls/certificate.h — what an uploaded PEM text holds, for the admin API: strict reading, and a description in the
+ * form that Cloudflare's API shows. Control thread; no state. */
 #ifndef MOON_TLS_CERTIFICATE_H
 #define MOON_TLS_CERTIFICATE_H
 
@@ -30,14 +30,15 @@ struct moon_certificate {
 };
 /* ffi: end */
 
-/* Reads every PEM block of `pem`. Only CERTIFICATE blocks are accepted (text around the blocks is allowed); trailing bytes in
- * the DER, other block types, none or more than MOON_CERTIFICATES_MAX blocks, more than MOON_CERTIFICATES_BYTES are refused
- * with MOON_EREFUSED and a diagnostic that names the block. `list` has room for `room` entries; *count is how many there are. */
+/* Reads every PEM block of `pem`. Only CERTIFICATE blocks are accepted (text around the blocks is allowed); trailing
+ * bytes in the DER, other block types, none or more than MOON_CERTIFICATES_MAX blocks, more than
+ * MOON_CERTIFICATES_BYTES are refused with MOON_EREFUSED and a diagnostic that names the block. `list` has room for
+ * `room` entries; *count is how many there are. */
 int moon_certificates_read(struct moon_certificate *list, size_t room, size_t *count, struct moon_str pem,
                            struct moon_diag *diag);
 
-/* Reads a PEM private key (unencrypted) and compares it with the first certificate of `pem`.
- * 0 match; MOON_EREFUSED with a diagnostic: where = "private_key" when it is unreadable, "match" when it belongs to another. */
+/* Reads a PEM private key (unencrypted) and compares it with the first certificate of `pem`. 0 match; MOON_EREFUSED
+ * with a diagnostic: where = "private_key" when it is unreadable, "match" when it belongs to another. */
 int moon_certificates_match_key(struct moon_str pem, struct moon_str private_key, struct moon_diag *diag);
 
 #endif

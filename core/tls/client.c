@@ -21,7 +21,8 @@ struct moon_tls_client {
     bool verify;
 };
 
-/* The operator's CAs: each of them is trusted as it stands, an intermediate or the origin's own certificate included. */
+/* The operator's CAs: each of them is trusted as it stands, an intermediate or the origin's own certificate
+ * included. */
 static int trust_given(SSL_CTX *ctx, struct moon_str pem, struct moon_diag *diag) {
     STACK_OF(X509) *found = NULL;
     X509_STORE *store = SSL_CTX_get_cert_store(ctx);

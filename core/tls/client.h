@@ -1,5 +1,5 @@
-/* tls/client.h — terms toward an origin, frozen: what we verify, what we trust, what we present. Built on the control thread,
- * shared by all workers by counting. */
+/* tls/client.h — terms toward an origin, frozen: what we verify, what we trust, what we present. Built on the
+ * control thread, shared by all workers by counting. */
 #ifndef MOON_TLS_CLIENT_H
 #define MOON_TLS_CLIENT_H
 
@@ -18,7 +18,8 @@ struct moon_tls_client_terms {
 struct moon_tls_client;
 
 /* Control thread. Copies. On failure *out is NULL and diag names the term ("ca", "certificates", "private_key"). */
-int moon_tls_client_new(struct moon_tls_client **out, const struct moon_tls_client_terms *terms, struct moon_diag *diag);
+int moon_tls_client_new(struct moon_tls_client **out, const struct moon_tls_client_terms *terms,
+                        struct moon_diag *diag);
 /* Any thread. */
 struct moon_tls_client *moon_tls_client_ref(struct moon_tls_client *client);
 void moon_tls_client_unref(struct moon_tls_client **client);

@@ -9,15 +9,16 @@
 
 #include "base/str.h"
 
-/* Once per process, before threads start; later calls do nothing. Ignores OpenSSL's configuration file and environment. */
+/* Once per process, before threads start; later calls do nothing. Ignores OpenSSL's configuration file and
+ * environment. */
 void moon_crypto_init(void);
 void moon_sha256(unsigned char digest[32], struct moon_str data);
 /* From the CSPRNG; aborts when there is no entropy. */
 void moon_random(void *room, size_t size);
 bool moon_equal_constant_time(const void *a, const void *b, size_t size);
 
-/* For this floor: OpenSSL keeps its errors in a queue per thread. The first returns the reason of the newest one ("unknown
- * reason" when there is none, never NULL, constant) and empties the queue; the second only empties it. */
+/* For this floor: OpenSSL keeps its errors in a queue per thread. The first returns the reason of the newest one
+ * ("unknown reason" when there is none, never NULL, constant) and empties the queue; the second only empties it. */
 const char *moon_crypto_error(void);
 void moon_crypto_forget_errors(void);
 

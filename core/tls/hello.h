@@ -1,5 +1,5 @@
-/* tls/hello.h — the ClientHello callback: reads the server name as OpenSSL parsed it (never by sniffing), asks the gateway for
- * the terms of that name, and applies all of them in one place before anything was negotiated. */
+/* tls/hello.h — the ClientHello callback: reads the server name as OpenSSL parsed it (never by sniffing), asks the
+ * gateway for the terms of that name, and applies all of them in one place before anything was negotiated. */
 #ifndef MOON_TLS_HELLO_H
 #define MOON_TLS_HELLO_H
 
@@ -16,8 +16,8 @@ struct moon_tls_choice {
  * moon_tls_session_handshake. What it returns is borrowed until the call ends (the session counts what it keeps). */
 typedef struct moon_tls_choice (*moon_tls_choose_fn)(void *data, struct moon_str sni);
 
-/* What the callbacks of a handshake know and learn. Part of a server session, which hangs it on its SSL as application data; the
- * session gives back `trust` and `peer`. */
+/* What the callbacks of a handshake know and learn. Part of a server session, which hangs it on its SSL as
+ * application data; the session gives back `trust` and `peer`. */
 struct moon_tls_hello {
     moon_tls_choose_fn choose;
     void *data;
@@ -29,8 +29,8 @@ struct moon_tls_hello {
     char name[MOON_HOSTNAME_MAX + 1];
 };
 
-/* OpenSSL's certificate verify callback of every server context: records what was presented and always lets the handshake
- * go on (the proof of possession stays OpenSSL's). For policy.c. */
+/* OpenSSL's certificate verify callback of every server context: records what was presented and always lets the
+ * handshake go on (the proof of possession stays OpenSSL's). For policy.c. */
 int moon_tls_hello_present(X509_STORE_CTX *ctx, void *unused);
 
 /* The context every server session starts from. It has no certificate of its own: a session without a choice fails. */

@@ -1,6 +1,7 @@
-/* tls/local_ca.h — the gateway's own CA for server certificates, so that a first run needs no setup: where no uploaded
- * certificate covers a name, one signed by this CA does. Lives in data_dir/local-ca.pem and local-ca.key (0600), made on the
- * first start. Control thread only. It never signs anything but server certificates (EKU serverAuth). */
+/* tls/local_ca.h — the gateway's own CA for server certificates, so that a first run needs no setup: where no
+ * uploaded certificate covers a name, one signed by this CA does. Lives in data_dir/local-ca.pem and local-ca.key
+ * (0600), made on the first start. Control thread only. It never signs anything but server certificates (EKU
+ * serverAuth). */
 #ifndef MOON_TLS_LOCAL_CA_H
 #define MOON_TLS_LOCAL_CA_H
 
@@ -10,14 +11,16 @@
 
 struct moon_local_ca;
 
-/* Reads both files, or makes them when neither exists (written to a temporary name, fsync, rename; the key 0600 from birth).
- * Refuses: one without the other, a key that others can read, a pair that does not match, an expired CA; diag->where is the path. */
+/* Reads both files, or makes them when neither exists (written to a temporary name, fsync, rename; the key 0600 from
+ * birth). Refuses: one without the other, a key that others can read, a pair that does not match, an expired CA;
+ * diag->where is the path. */
 int moon_local_ca_open(struct moon_local_ca **out, const char *certificate_path, const char *key_path,
                        struct moon_diag *diag);
 void moon_local_ca_close(struct moon_local_ca **ca);
 
-/* Issues a server certificate (ECDSA P-256, 397 days, random serial) for these DNS names (at least one; wildcards allowed; IP text
- * becomes an IP SAN). Appends the PEM chain (leaf, CA) to `certificates` and the PEM key to `private_key`. */
+/* Issues a server certificate (ECDSA P-256, 397 days, random serial) for these DNS names (at least one; wildcards
+ * allowed; IP text becomes an IP SAN). Appends the PEM chain (leaf, CA) to `certificates` and the PEM key to
+ * `private_key`. */
 int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count,
                         struct moon_buf *certificates, struct moon_buf *private_key, struct moon_diag *diag);
 

@@ -84,7 +84,8 @@ static void append_octets(struct moon_peer *peer, const ASN1_OCTET_STRING *octet
         append_hex(peer, ASN1_STRING_get0_data(octets), (size_t)ASN1_STRING_length(octets), true);
 }
 
-/* The print flags escape control bytes, separators and whatever is not ASCII, so the text is safe in headers and logs. */
+/* The print flags escape control bytes, separators and whatever is not ASCII, so the text is safe in headers and
+ * logs. */
 static void append_name(struct moon_peer *peer, const X509_NAME *name) {
     char *text = NULL;
     BIO *bio = BIO_new(BIO_s_mem());
@@ -148,8 +149,8 @@ static struct moon_str text_of(const struct moon_peer *peer, enum text which) {
     return moon_str(all.data + start, peer->ends[which] - start);
 }
 
-/* A success stands until its interval ends. A failure may be mended by time alone (not yet valid, or another branch of a
- * cross-signed chain becomes valid), so it stands for the second it was found in. */
+/* A success stands until its interval ends. A failure may be mended by time alone (not yet valid, or another branch
+ * of a cross-signed chain becomes valid), so it stands for the second it was found in. */
 static bool is_current(const struct moon_peer *peer, const struct moon_trust *trust, int64_t now) {
     if (!peer->trust || !moon_trust_same(peer->trust, trust))
         return false;

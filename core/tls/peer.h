@@ -1,7 +1,7 @@
-/* tls/peer.h — what a client presented, as raw facts, and the one function that turns them into the certificate fields of a
- * request. Never a boolean called "client is verified": the answer depends on the trust set of the request's host in the
- * current snapshot and on the time, and is computed per request (cheaply: a validation is kept with the identity of the
- * set it was made against and its validity interval, and made again when the set differs). */
+/* tls/peer.h — what a client presented, as raw facts, and the one function that turns them into the certificate
+ * fields of a request. Never a boolean called "client is verified": the answer depends on the trust set of the
+ * request's host in the current snapshot and on the time, and is computed per request (cheaply: a validation is kept
+ * with the identity of the set it was made against and its validity interval, and made again when the set differs). */
 #ifndef MOON_TLS_PEER_H
 #define MOON_TLS_PEER_H
 
@@ -33,13 +33,14 @@ struct moon_peer;
 struct moon_peer *moon_peer_new(void);
 void moon_peer_free(struct moon_peer **peer);
 
-/* Remembers what was presented (counts the certificates) and validates it against `trust` once; `trust` is counted too and is
- * what later requests are compared with. Called by the verify callback. `leaf` must not be NULL. */
-void moon_peer_present(struct moon_peer *peer, X509 *leaf, STACK_OF(X509) *chain, struct moon_trust *trust, int64_t now);
+/* Remembers what was presented (counts the certificates) and validates it against `trust` once; `trust` is counted
+ * too and is what later requests are compared with. Called by the verify callback. `leaf` must not be NULL. */
+void moon_peer_present(struct moon_peer *peer, X509 *leaf, STACK_OF(X509) *chain, struct moon_trust *trust,
+                       int64_t now);
 
-/* The decision (DESIGN of the gateway: verified is computed, never remembered). `trust` is that of the request's host in the
- * current snapshot, NULL for none. Validates again when it is another set than last time; looks at the validity interval
- * every time. `now` is UNIX seconds. Texts in *facts stay valid as long as the peer. */
+/* The decision (DESIGN of the gateway: verified is computed, never remembered). `trust` is that of the request's
+ * host in the current snapshot, NULL for none. Validates again when it is another set than last time; looks at the
+ * validity interval every time. `now` is UNIX seconds. Texts in *facts stay valid as long as the peer. */
 void moon_peer_facts(struct moon_peer *peer, struct moon_trust *trust, int64_t now,
                      struct moon_certificate_facts *facts);
 

@@ -1,5 +1,5 @@
-/* tls/pem.c — own block scanner, because OpenSSL's reader passes over what it does not know: a private key pasted between two
- * certificates, or half a block, must be an answer to the administrator and not a silently shorter list. */
+/* tls/pem.c — own block scanner, because OpenSSL's reader passes over what it does not know: a private key pasted
+ * between two certificates, or half a block, must be an answer to the administrator and not a silently shorter list. */
 #include "tls/pem.h"
 
 #include <openssl/pem.h>

@@ -46,8 +46,8 @@ void moon_tls_common_defaults(SSL_CTX *ctx) {
     SSL_CTX_set_read_ahead(ctx, 1); /* our BIO gives whatever there is; asking for 5 bytes first only costs calls */
 }
 
-/* F-4: the list is walked by hand, since it is the client's. Without http/1.1 in it, no_application_protocol: a connection
- * meant for another protocol must not become HTTP (RFC 7301 section 3.2). */
+/* F-4: the list is walked by hand, since it is the client's. Without http/1.1 in it, no_application_protocol: a
+ * connection meant for another protocol must not become HTTP (RFC 7301 section 3.2). */
 static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *out_len, const unsigned char *list,
                            unsigned list_len, void *unused) {
     for (unsigned i = 0; i < list_len && list[i] <= list_len - i - 1; i += 1u + list[i]) {
@@ -149,8 +149,8 @@ void moon_tls_policy_unref(struct moon_tls_policy **policy) {
 
 bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct moon_trust *trust, SSL *ssl) {
     static const unsigned char no_trust[MOON_TRUST_IDENTITY];
-    /* SSL_set_SSL_CTX takes certificate, key and callbacks along; versions, options, verify mode and CA names were copied
-     * when the session began and stay what they were. So they are all said again. */
+    /* SSL_set_SSL_CTX takes certificate, key and callbacks along; versions, options, verify mode and CA names were
+     * copied when the session began and stay what they were. So they are all said again. */
     if (!SSL_set_SSL_CTX(ssl, policy->ctx))
         return false;
     SSL_clear_options(ssl, SSL_get_options(ssl) & ~(uint64_t)OPTIONS);

@@ -1,5 +1,6 @@
-/* tls/policy.h — TLS terms of hostnames, frozen: an SSL_CTX with versions, ciphers and a server certificate, shared by every
- * hostname with equal terms and by all threads. moon_tls_policy_apply is the only function that gives a session its terms. */
+/* tls/policy.h — TLS terms of hostnames, frozen: an SSL_CTX with versions, ciphers and a server certificate, shared
+ * by every hostname with equal terms and by all threads. moon_tls_policy_apply is the only function that gives a
+ * session its terms. */
 #ifndef MOON_TLS_POLICY_H
 #define MOON_TLS_POLICY_H
 
@@ -32,8 +33,8 @@ bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct mo
  * renegotiation, no early data, no tickets and no session cache). For policy.c and hello.c. */
 void moon_tls_server_defaults(SSL_CTX *ctx);
 
-/* For policy.c and client.c: loads a certificate with its chain, leaf first, and its key; sends no other chain than this. The key
- * must match. MOON_EREFUSED with diag->where "certificates" or "private_key". */
+/* For policy.c and client.c: loads a certificate with its chain, leaf first, and its key; sends no other chain than
+ * this. The key must match. MOON_EREFUSED with diag->where "certificates" or "private_key". */
 int moon_tls_identity_use(SSL_CTX *ctx, struct moon_str certificates, struct moon_str private_key,
                           struct moon_diag *diag);
 

@@ -11,8 +11,8 @@
 #include "base/mem.h"
 #include "tls/crypto.h"
 
-/* T-10. The window may hold application data behind the last flight; the ceilings leave room for it. A server's flight may
- * carry a list of CA names beside its certificates. */
+/* T-10. The window may hold application data behind the last flight; the ceilings leave room for it. A server's
+ * flight may carry a list of CA names beside its certificates. */
 #define CLIENT_FLIGHT_BYTES ((64 + 64) * 1024)
 #define SERVER_FLIGHT_BYTES ((64 + 64 + 64) * 1024)
 /* Records without application data between two with: key updates, tickets, attempts to renegotiate, warnings. */
@@ -81,8 +81,8 @@ static void make_wire_method(void) {
                 BIO_meth_set_ctrl(wire_method, on_control));
 }
 
-/* Sees every record. Counts what keeps us busy without bringing anything, in both versions: by the type of the record, or
- * in TLS 1.3, where all are disguised as data, by the type inside. */
+/* Sees every record. Counts what keeps us busy without bringing anything, in both versions: by the type of the
+ * record, or in TLS 1.3, where all are disguised as data, by the type inside. */
 static void on_record(int writing, int version, int type, const void *bytes, size_t len, SSL *ssl, void *data) {
     struct moon_tls_session *session = data;
     if (!writing && session->state == ESTABLISHED && (type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE) &&

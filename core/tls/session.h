@@ -1,9 +1,10 @@
-/* tls/session.h — one TLS session as a state machine over bytes: ciphertext in, plaintext out, and back; server or client
- * side. No socket and no loop below this line. The bytes of one turn are a window over the thread's receive buffer; what is to
- * be sent is appended to the thread's send buffer. An idle session owns no buffer (SSL_MODE_RELEASE_BUFFERS).
+/* tls/session.h — one TLS session as a state machine over bytes: ciphertext in, plaintext out, and back; server or
+ * client side. No socket and no loop below this line. The bytes of one turn are a window over the thread's receive
+ * buffer; what is to be sent is appended to the thread's send buffer. An idle session owns no buffer
+ * (SSL_MODE_RELEASE_BUFFERS).
  *
- * Rules: the window belongs to one session during one call; a caller drains it (read until MOON_EAGAIN) or drops the session
- * before it lets go of the thread's buffer. One thread at a time. */
+ * Rules: the window belongs to one session during one call; a caller drains it (read until MOON_EAGAIN) or drops the
+ * session before it lets go of the thread's buffer. One thread at a time. */
 #ifndef MOON_TLS_SESSION_H
 #define MOON_TLS_SESSION_H
 
@@ -23,14 +24,15 @@ struct moon_tls_session;
 struct moon_tls_session *moon_tls_session_accept(struct moon_tls_acceptor *acceptor, moon_tls_choose_fn choose,
                                                  void *data);
 /* Client side, toward `server_name` (SNI and, unless the client's terms say otherwise, the name that the certificate
- * must carry; copies; an IP address, with or without brackets, is checked against the certificate and never sent as SNI).
- * The session counts `client`. NULL when the name is neither, or OpenSSL has no memory. */
+ * must carry; copies; an IP address, with or without brackets, is checked against the certificate and never sent as
+ * SNI). The session counts `client`. NULL when the name is neither, or OpenSSL has no memory. */
 struct moon_tls_session *moon_tls_session_connect(struct moon_tls_client *client, struct moon_str server_name);
 /* Frees at once, at any moment; NULL inside is fine; clears *session. */
 void moon_tls_session_free(struct moon_tls_session **session);
 
-/* Goes on with the handshake. 0: established (bytes may be left in wire->in); MOON_EAGAIN: more ciphertext is needed, and what
- * was appended to wire->out must be sent; MOON_ETLS: failed — an alert may be in wire->out, then close. */
+/* Goes on with the handshake. 0: established (bytes may be left in wire->in); MOON_EAGAIN: more ciphertext is
+ * needed, and what was appended to wire->out must be sent; MOON_ETLS: failed — an alert may be in wire->out, then
+ * close. */
 int moon_tls_session_handshake(struct moon_tls_session *session, struct moon_tls_wire *wire);
 bool moon_tls_session_established(const struct moon_tls_session *session);
 
@@ -39,14 +41,14 @@ bool moon_tls_session_established(const struct moon_tls_session *session);
  * finished nothing is ever handed out (it is an error of the caller). */
 int moon_tls_session_read(struct moon_tls_session *session, struct moon_tls_wire *wire, char *room, size_t size,
                           size_t *got);
-/* Encrypts all of `plaintext` into wire->out: 0, MOON_ETOOBIG when wire->out would pass its ceiling (the session is then
- * broken), MOON_ETLS. */
+/* Encrypts all of `plaintext` into wire->out: 0, MOON_ETOOBIG when wire->out would pass its ceiling (the session is
+ * then broken), MOON_ETLS. */
 int moon_tls_session_write(struct moon_tls_session *session, struct moon_tls_wire *wire, struct moon_str plaintext);
 /* Appends close_notify, unless the session failed. */
 void moon_tls_session_shutdown(struct moon_tls_session *session, struct moon_tls_wire *wire);
 
-/* Server side, once established; borrowed until the session is freed. The server name is the normalised SNI, {NULL,0} when
- * there was none. */
+/* Server side, once established; borrowed until the session is freed. The server name is the normalised SNI,
+ * {NULL,0} when there was none. */
 struct moon_str moon_tls_session_server_name(const struct moon_tls_session *session);
 struct moon_peer *moon_tls_session_peer(struct moon_tls_session *session);
 const char *moon_tls_session_version(const struct moon_tls_session *session); /* "TLSv1.3" */

@@ -20,7 +20,8 @@
 #define PRESENTED_MAX 10  /* certificates in the client's message, the leaf included */
 #define RSA_BITS_MAX 8192 /* verification costs grow with the square of it */
 #define ATTEMPTS_MAX 5    /* paths tried for one chain */
-/* The list's own limit is 2^16-1 bytes (RFC 8446 section 4.2.4); in TLS 1.3 it shares that with the other extensions. */
+/* The list's own limit is 2^16-1 bytes (RFC 8446 section 4.2.4); in TLS 1.3 it shares that with the other
+ * extensions. */
 #define CA_NAMES_BYTES (65535 - 1024)
 
 struct moon_trust {
@@ -38,9 +39,10 @@ static bool is_valid_at(const X509 *certificate, int64_t now) {
            moon_crypto_seconds(X509_get0_notAfter(certificate), &until) && now >= from && now < until;
 }
 
-/* The issuer of `subject` among the anchors. OpenSSL takes the first whose name and key identifier fit and never comes
- * back; of two CAs with the same name (a re-keyed CA, or a hostname with two customers' look-alikes) one would then never
- * verify. So where several fit, the one whose key made the signature is taken, and of those one that is valid now. */
+/* The issuer of `subject` among the anchors. OpenSSL takes the first whose name and key identifier fit and never
+ * comes back; of two CAs with the same name (a re-keyed CA, or a hostname with two customers' look-alikes) one would
+ * then never verify. So where several fit, the one whose key made the signature is taken, and of those one that is
+ * valid now. */
 static int find_issuer(X509 **issuer, X509_STORE_CTX *ctx, X509 *subject) {
     const struct moon_trust *trust = X509_STORE_CTX_get_app_data(ctx);
     int64_t now = (int64_t)X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(ctx));
@@ -225,7 +227,8 @@ static void set_parameters(X509_VERIFY_PARAM *parameters, int64_t now) {
 /* What must be known before any mathematics is done for a stranger. */
 static int check_presented(const struct moon_trust *trust, X509 *leaf, const STACK_OF(X509) *chain) {
     int count = sk_X509_num(chain) > 0 ? sk_X509_num(chain) : 0;
-    bool has_leaf = count > 0 && sk_X509_value(chain, 0) == leaf; /* libssl hands out the message with the leaf in front */
+    /* libssl hands out the message with the leaf in front. */
+    bool has_leaf = count > 0 && sk_X509_value(chain, 0) == leaf;
     if (count + (has_leaf ? 0 : 1) > PRESENTED_MAX)
         return X509_V_ERR_CERT_CHAIN_TOO_LONG;
     for (int i = -1; i < count; i++) {
@@ -302,8 +305,9 @@ void moon_trust_verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509
             out->error = error; /* of the failures, the first tells most */
         if (!error || !suspect)
             break;
-        /* OpenSSL does not come back from a branch: with cross-signed CAs it may end at a foreign or expired root although
-         * another presented certificate leads home. Validate again without the one at the end of the failing path. */
+        /* OpenSSL does not come back from a branch: with cross-signed CAs it may end at a foreign or expired root
+         * although another presented certificate leads home. Validate again without the one at the end of the
+         * failing path. */
         sk_X509_delete_ptr(untrusted, suspect);
     }
     if (!untrusted)

@@ -132,16 +132,17 @@ function M.private_key(pem)
   return ffi.gc(key, C.EVP_PKEY_free)
 end
 
+local alive = setmetatable({}, { __mode = "k" })
+
 --- A stack of certificates; keeps them alive.
 ---@param list ffi.cdata*[]
 ---@return ffi.cdata* STACK_OF(X509)
 function M.stack(list)
   local stack = C.OPENSSL_sk_new_null()
   for _, certificate in ipairs(list) do assert(C.OPENSSL_sk_push(stack, certificate) > 0) end
-  return ffi.gc(ffi.cast("struct stack_st_X509 *", stack), function(s)
-    C.OPENSSL_sk_free(s)
-    list = nil
-  end)
+  local box = ffi.gc(ffi.cast("struct stack_st_X509 *", stack), C.OPENSSL_sk_free)
+  alive[box] = list
+  return box
 end
 
 --- The names of a STACK_OF(X509_NAME), borrowed, as RFC 2253 texts.

@@ -107,10 +107,10 @@ local function sign_with_dates(request, key_path, extensions, options, out)
     .. "email_in_dn=yes\ndefault_md=%s\nrand_serial=yes\npreserve=yes\n[p]\n"):format(office, office, options.digest)
   for _, field in ipairs { "CN", "O", "OU", "C", "ST", "L", "emailAddress" } do config = config .. field .. "=optional\n" end
   local config_path = M.write(config .. "[ext]\n" .. extensions, ".cnf")
-  return ("mkdir %s && touch %s/db && openssl ca -batch -notext -config %s -extensions ext -in %s -out %s -startdate %s -enddate %s %s")
-    :format(office, office, config_path, request, out, asn1_time(options.not_before or os.time() - 86400),
-      asn1_time(options.not_after or os.time() + 86400 * 30),
-      issuer and ("-cert %s -keyfile %s"):format(issuer.path, issuer.key_path) or ("-selfsign -keyfile " .. key_path))
+  return ("mkdir %s && touch %s/db && openssl ca -batch -notext -config %s -extensions ext -in %s -out %s "
+    .. "-startdate %s -enddate %s %s"):format(office, office, config_path, request, out,
+    asn1_time(options.not_before or os.time() - 86400), asn1_time(options.not_after or os.time() + 86400 * 30),
+    issuer and ("-cert %s -keyfile %s"):format(issuer.path, issuer.key_path) or ("-selfsign -keyfile " .. key_path))
 end
 
 local function sign(request, key_path, extensions, options, out)
@@ -126,12 +126,14 @@ local function issue(options, default_extensions)
   options.digest = options.digest or "sha256"
   local extensions = merge_extensions(default_extensions, options.extensions)
   local request, out = fresh_path(".csr"), fresh_path(".pem")
-  local key_path, key_arguments = fresh_path(".key"), nil
+  local key_path, key_arguments
   if type(options.key) == "table" then
     key_path = options.key.key_path
     key_arguments = "-key " .. key_path
   else
-    key_arguments = ("-newkey %s -nodes -keyout %s"):format(assert(KEYS[options.key or "P-256"], "no such kind of key"), key_path)
+    key_path = fresh_path(".key")
+    local kind = assert(KEYS[options.key or "P-256"], "no such kind of key")
+    key_arguments = ("-newkey %s -nodes -keyout %s"):format(kind, key_path)
   end
   run(("openssl req -new -batch -utf8 %s -subj %s -out %s && %s"):format(key_arguments, quote(options.subject), request,
     ((options.not_before or options.not_after) and sign_with_dates or sign)(request, key_path, extensions, options, out)))

@@ -1,5 +1,5 @@
-/* spec/support/tls_choose.c — a ClientHello chooser over a small table. In C, because LuaJIT's callbacks cannot return a
- * struct; compiled by spec/support/tls_loop.lua. */
+/* spec/support/tls_choose.c — a ClientHello chooser over a small table. In C, because LuaJIT's callbacks cannot
+ * return a struct; compiled by spec/support/tls_loop.lua. */
 #include <stdio.h>
 #include <string.h>
 

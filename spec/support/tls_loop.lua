@@ -116,8 +116,8 @@ function Session:cipher() return ffi.string(C.moon_tls_session_cipher(self.raw))
 local Client = {}
 Client.__index = Client
 
---- A client of OpenSSL's: { name, certificate (of certs), chain (PEM list beside it), version, min_version, max_version, alpn, groups,
---- ciphers, session }.
+--- A client of OpenSSL's: { name, certificate (of certs), chain (PEM list beside it), version, alpn, groups, ciphers,
+--- session }.
 function M.openssl(options)
   local ctx = ffi.gc(C.SSL_CTX_new(C.TLS_client_method()), C.SSL_CTX_free)
   C.SSL_CTX_set_security_level(ctx, 0)
@@ -188,15 +188,13 @@ function Client:version() return ffi.string(C.SSL_get_version(self.ssl)) end
 ---@return string client_state
 function M.join(server, client, change)
   local server_state, client_state = "EAGAIN", "EAGAIN"
-  local to_client = server:output()
   for _ = 1, 50 do
+    local to_client = server:output()
     client_state = client:feed(to_client)
     local to_server = client:output()
     if change then to_server = change(to_server) end
     if to_server == "" and to_client == "" then break end
-    to_client = ""
     if to_server ~= "" then server_state = server:feed(to_server) end
-    to_client = server:output()
   end
   return server_state, client_state
 end

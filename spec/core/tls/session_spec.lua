@@ -55,10 +55,9 @@ describe("tls.session", function()
       end)
 
       it("asks for no certificate where there is no trust set", function()
-        local requested = false
         for _, wanted in ipairs { "open.test", "guarded.test" } do
           local server, client = loop.server(terms), loop.openssl { name = wanted, version = version }
-          requested = false
+          local requested = false
           local callback = ffi.cast("void (*)(int, int, int, const void *, size_t, SSL *, void *)",
             function(writing, _, content, bytes)
               if writing == 0 and content == 22 and ffi.cast("const unsigned char *", bytes)[0] == 13 then requested = true end
@@ -88,6 +87,18 @@ describe("tls.session", function()
         assert.is_false(facts.verified)
         assert.equal(20, facts.error)
       end)
+
+      for kind, expected in pairs { ["RSA 1024"] = 66, ["RSA 2048"] = 0, ["Ed25519"] = 0 } do
+        it(("leaves the judgement about a key of kind %s to the validation"):format(kind), function()
+          local odd = certs.leaf(acme, { cn = "odd", key = kind })
+          local server = shake { name = "guarded.test", version = version, certificate = odd }
+          assert.is_true(server:established())
+          local facts = tls.facts(server:peer(), terms[2].trust, os.time() + 1)
+          assert.equal("CN=odd", facts.subject_dn)
+          assert.equal(expected == 0, facts.verified)
+          assert.equal(expected, facts.error)
+        end)
+      end
 
       it("establishes without a certificate, which is neither presented nor verified", function()
         local server = shake { name = "guarded.test", version = version }
@@ -131,13 +142,13 @@ describe("tls.session", function()
       end)
 
       it("issues nothing to resume with", function() -- M-17
-        for _, name in ipairs { "open.test", "guarded.test" } do
-          local server, client = shake { name = name, version = version, certificate = pump }
+        for _, host in ipairs { "open.test", "guarded.test" } do
+          local server, client = shake { name = host, version = version, certificate = pump }
           server:write("tickets would come before this")
           loop.join(server, client)
           local session = ffi.gc(C.SSL_get1_session(client.ssl), C.SSL_SESSION_free)
           assert.equal(0, C.SSL_SESSION_is_resumable(session))
-          local again, resuming = shake { name = name, version = version, session = session }
+          local again, resuming = shake { name = host, version = version, session = session }
           assert.is_true(again:established())
           assert.equal(0, C.SSL_session_reused(resuming.ssl))
           assert.is_false(now_facts(again, terms[2].trust).presented)
@@ -318,7 +329,8 @@ describe("tls.session", function()
 
     it("ends a session that only updates its keys", function()
       local server, client = shake { name = "open.test", version = TLS13 }
-      local state, updates = nil, 0
+      local state
+      local updates = 0
       repeat
         assert(C.SSL_key_update(client.ssl, 1) == 1)
         C.SSL_do_handshake(client.ssl)
