@@ -41,8 +41,10 @@ describe("kill -9 in the middle of changes", function()
       end
       for number = 1, acknowledged do
         local name = ("h%d.example.com"):format(number)
-        -- The one that was under way in an earlier round may be missing.
-        if number % (per_round + 1) ~= 0 then assert.equal(behind.url, stored[name], name .. " after round " .. round) end
+        -- The one that was under way in a round may be missing, but not half there.
+        if number % (per_round + 1) ~= 0 or stored[name] then
+          assert.equal(behind.url, stored[name], name .. " after round " .. round)
+        end
       end
     end
     assert.equal(200, (gate:status { host = "h1.example.com" }))

@@ -137,7 +137,8 @@ function Session:version() return self.ssl and ffi.string(ssl.SSL_get_version(se
 function Session:send(bytes)
   local sent = 0
   while sent < #bytes do
-    local from, count = ffi.cast("const char *", bytes) + sent, nil
+    local from = ffi.cast("const char *", bytes) + sent
+    local count
     if self.ssl then
       crypto.ERR_clear_error()
       count = ssl.SSL_write(self.ssl, from, #bytes - sent)

@@ -1,0 +1,90 @@
+-- Origins over TLS: verified by default, for the right name, against the CA that the operator names.
+
+local certs = require "spec.support.certs"
+local gateway = require "spec.support.gateway"
+local shell = require "spec.support.shell"
+local wait = require "spec.support.wait"
+
+local HOST = "www.example.com"
+
+describe("an origin over TLS", function()
+  local gate, root, servers
+
+  -- `openssl s_server -www` answers every GET with a page about the session.
+  local function serve(certificate)
+    local directory = shell.directory("s_server")
+    local pid = shell.spawn({ "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", certificate.path, "-key", certificate.key_path,
+      "-www" }, { stdout = directory .. "/out", stderr = directory .. "/err" })
+    servers[#servers + 1] = { pid = pid, directory = directory }
+    return wait.until_true("s_server to listen", function()
+      return tonumber((shell.read(directory .. "/out") or ""):match("ACCEPT 127%.0%.0%.1:(%d+)"))
+    end)
+  end
+
+  local function server_certificate(issuer, names, options)
+    options = options or {}
+    options.cn, options.eku, options.san = "origin", "serverAuth", names
+    return certs.leaf(issuer, options)
+  end
+
+  setup(function()
+    servers = {}
+    root = certs.ca("Origins")
+    gate = gateway.start { origin = { url = "http://127.0.0.1:1" }, config = { timeouts = { origin_connect = 2 } } }
+  end)
+
+  teardown(function()
+    gate:stop()
+    for _, server in ipairs(servers) do
+      shell.kill(server.pid, shell.KILL)
+      shell.wait(server.pid)
+      shell.remove_directory(server.directory)
+    end
+  end)
+
+  local function status_with(port, options)
+    gate:set_origin(gate.zone, "*", ("https://%s:%d"):format(options.address or "127.0.0.1", port), options.terms)
+    return gate:status { host = HOST }
+  end
+
+  it("is used when its certificate is of the CA that was named", function()
+    local port = serve(server_certificate(root, "IP:127.0.0.1"))
+    local status, answer = status_with(port, { terms = { ca = root.pem } })
+    assert.equal(200, status)
+    assert.truthy(answer.body:find("TLSv1.3", 1, true))
+  end)
+
+  it("is verified for the name in sni", function()
+    local port = serve(server_certificate(root, "DNS:origin.internal"))
+    assert.equal(200, (status_with(port, { terms = { ca = root.pem, sni = "origin.internal" } })))
+    local status = status_with(port, { terms = { ca = root.pem, sni = "other.internal" } })
+    assert.truthy(status == 502 or status == 526 or status == 525, status)
+  end)
+
+  for _, case in ipairs {
+    { "of an unknown CA", function() return server_certificate(certs.ca("Unknown"), "IP:127.0.0.1") end },
+    { "for another name", function() return server_certificate(root, "DNS:elsewhere.test") end },
+    { "that is self-signed", function() return server_certificate(nil, "IP:127.0.0.1") end },
+    { "that has expired", function()
+      return server_certificate(root, "IP:127.0.0.1", { not_before = os.time() - 20 * 86400, not_after = os.time() - 86400 })
+    end },
+  } do
+    it("is not used with a certificate " .. case[1], function()
+      local port = serve(case[2]())
+      local status = status_with(port, { terms = { ca = root.pem } })
+      assert.truthy(status == 502 or status == 526 or status == 525, status)
+    end)
+  end
+
+  it("is used unverified when the operator says so", function()
+    local port = serve(server_certificate(nil, "DNS:elsewhere.test"))
+    assert.equal(200, (status_with(port, { terms = { verify = false } })))
+  end)
+
+  it("gives an error page when it does not speak TLS", function()
+    local plain = require("spec.support.origin").start()
+    local status = status_with(plain.port, { terms = { verify = false } })
+    assert.truthy(status >= 502 and status <= 526, status)
+    plain:stop()
+  end)
+end)
