@@ -1,8 +1,10 @@
---- moongate.admin.boot — brings the control plane up: store, account, snapshot, application; and keeps the last good snapshot.
+--- moongate.admin.boot — brings the control plane up: store, account, snapshot, application; and keeps the last good
+--- snapshot.
 --
--- The control thread calls `start` once, then `app:handle` for each request, `app:tick` every second and `app:stop` at the end.
--- A store that cannot be used stops the start with one clear message, unless the configuration allows to serve the last good
--- snapshot without it; the admin API answers 503 then, and nothing writes to the store that is not understood.
+-- The control thread calls `start` once, then `app:handle` for each request, `app:tick` every second and `app:stop`
+-- at the end. A store that cannot be used stops the start with one clear message, unless the configuration allows to
+-- serve the last good snapshot without it; the admin API answers 503 then, and nothing writes to the store that is
+-- not understood.
 
 local admin = require "moongate.admin"
 local accounts = require "moongate.admin.resources.accounts"
@@ -45,7 +47,9 @@ end
 local function start_without_store(self, why)
   local snapshot, reason = last_good.read(self.control, self.last_good_path)
   if not snapshot then
-    return nil, { where = why.where, text = ("%s; and there is no last good snapshot to serve: %s"):format(why.text, reason) }
+    return nil, {
+      where = why.where, text = ("%s; and there is no last good snapshot to serve: %s"):format(why.text, tostring(reason)),
+    }
   end
   local ok, diag = self.publisher:adopt(snapshot.generation, snapshot.documents)
   if not ok then return nil, diag end

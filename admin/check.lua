@@ -1,7 +1,8 @@
 --- moongate.admin.check — small validators for bodies and queries, driven by declarations.
 --
 -- Resources declare their fields as a list of { name, type, … }; `object` reads a decoded body by it and collects all
--- mistakes, each with a JSON Pointer. Names, addresses and other values have functions of their own. Pure: no store, no I/O.
+-- mistakes, each with a JSON Pointer. Names, addresses and other values have functions of their own. Pure: no store,
+-- no I/O.
 --
 -- A field's keys: name; type (`string`, `boolean`, `integer`, `array`, `object`, `any`); of (element type of an array);
 -- required; default; min, max (bytes, elements or value); one_of; empty_is_value (by rule, `""` means absent).

@@ -1,8 +1,9 @@
 --- moongate.admin.document — the document of a zone: everything that serving it needs, read from the store in one go.
 --
--- Called by admin/publish.lua inside a transaction. A host entry is complete: which CAs its clients are verified against and
--- which origin its requests go to are decided here, so that the core only looks one name up (exact, then wildcard, then `*`).
--- Equal trust lists and equal origins are one shared table each, which keeps a hundred thousand hosts small.
+-- Called by admin/publish.lua inside a transaction. A host entry is complete: which CAs its clients are verified
+-- against and which origin its requests go to are decided here, so that the core only looks one name up (exact, then
+-- wildcard, then `*`). Equal trust lists and equal origins are one shared table each, which keeps a hundred thousand
+-- hosts small.
 
 local json = require "moongate.json"
 
@@ -39,7 +40,8 @@ end
 
 local function origins_by_pattern(tx, zone_id)
   local origins = {}
-  for _, row in ipairs(tx:all("SELECT hostname, url, host_header, sni, verify, ca FROM origins WHERE zone_id = ?", zone_id)) do
+  local rows = tx:all("SELECT hostname, url, host_header, sni, verify, ca FROM origins WHERE zone_id = ?", zone_id)
+  for _, row in ipairs(rows) do
     origins[row.hostname] = {
       url = row.url, host_header = row.host_header, sni = row.sni, verify = row.verify == 1, ca = row.ca,
     }

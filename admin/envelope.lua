@@ -1,7 +1,9 @@
---- moongate.admin.envelope — the one place that writes an answer of the admin API: status, headers, and the JSON envelope.
+--- moongate.admin.envelope — the one place that writes an answer of the admin API: status, headers, and the JSON
+--- envelope.
 --
--- Called by admin/init.lua with what a handler returned. All four keys are always present, `errors` and `messages` are arrays
--- even when empty, a failure has no `result_info`, and a 204 has no body. The server adds Date, CF-Ray and lengths.
+-- Called by admin/init.lua with what a handler returned. All four keys are always present, `errors` and `messages`
+-- are arrays even when empty, a failure has no `result_info`, and a 204 has no body. The server adds Date, CF-Ray and
+-- lengths.
 
 local json = require "moongate.json"
 

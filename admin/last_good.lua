@@ -1,8 +1,9 @@
---- moongate.admin.last_good — the last good snapshot on disk: what was served, so that a start without the store can serve it.
+--- moongate.admin.last_good — the last good snapshot on disk: what was served, so that a start without the store can
+--- serve it.
 --
 -- Called by admin/boot.lua: written at most once a second and at the end, read when the store is out of reach and the
--- configuration allows to serve without it. The file is one JSON object whose `documents` are hashed as they stand in it;
--- certificates are kept once and named by their hash. It holds no private keys and no tokens; mode 0600.
+-- configuration allows to serve without it. The file is one JSON object whose `documents` are hashed as they stand in
+-- it; certificates are kept once and named by their hash. It holds no private keys and no tokens; mode 0600.
 
 local json = require "moongate.json"
 local stamp = require "moongate.admin.stamp"
@@ -12,8 +13,8 @@ local M = {}
 local FORMAT = 1
 local MAX_BYTES = 1024 * 1024 * 1024
 
---- Turns the document of one zone into its part of the file. Costly for large zones, hence kept by the caller while the zone
---- stays as it is.
+--- Turns the document of one zone into its part of the file. Costly for large zones, hence kept by the caller while
+--- the zone stays as it is.
 ---@param control table
 ---@param document table
 ---@return { text: string, certificates: table<string, string> } part certificates by hash

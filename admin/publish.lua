@@ -1,8 +1,8 @@
 --- moongate.admin.publish — from the store to what the workers serve: build, rehearse, commit, publish, in that order.
 --
--- One publisher belongs to one application. admin/init.lua calls `rehearse` inside the store's transaction, so that nothing is
--- stored which cannot be served, and `release` after the commit, before it answers. Sections of unchanged zones are kept
--- by zone and generation: a change costs its own zone. Never publishes what is not committed.
+-- One publisher belongs to one application. admin/init.lua calls `rehearse` inside the store's transaction, so that
+-- nothing is stored which cannot be served, and `release` after the commit, before it answers. Sections of unchanged
+-- zones are kept by zone and generation: a change costs its own zone. Never publishes what is not committed.
 
 local document = require "moongate.admin.document"
 local errors = require "moongate.admin.errors"
@@ -41,7 +41,8 @@ local function entry_for(self, zone, built)
 end
 
 local function unservable(diag)
-  return errors.fail("unservable", tostring(diag and diag.where or "snapshot"), tostring(diag and diag.text or "unknown"))
+  diag = diag or { where = "snapshot", text = "it cannot be built" }
+  return errors.fail("unservable", tostring(diag.where), tostring(diag.text))
 end
 
 local function snapshot_of(self, generation, zones)
@@ -86,8 +87,8 @@ function Publisher:release(pending)
   return nil, { one }
 end
 
--- A zone that cannot be built any more (its CA expired out of the rules, a library changed) must not take the others down and
--- must not be open: it is served as a zone in which everything is blocked.
+-- A zone that cannot be built any more (a newer library refuses its CA, say) must not take the others
+-- down and must not be open: it is served as a zone in which everything is blocked.
 local function entry_at_start(self, zone, built)
   local entry, diag = entry_for(self, zone, built)
   if entry then return entry end
@@ -141,8 +142,8 @@ function Publisher:adopt(generation, documents)
   return ok, diag
 end
 
---- What the last good snapshot on disk is made of, zone by zone in a fixed order. A zone's part is made once; its document
---- is not needed after that.
+--- What the last good snapshot on disk is made of, zone by zone in a fixed order. A zone's part is made once; its
+--- document is not needed after that.
 ---@return table[] parts (moongate.admin.last_good)
 function Publisher:parts()
   local ids = {}

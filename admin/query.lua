@@ -1,7 +1,7 @@
 --- moongate.admin.query — query strings and the paging that they ask for.
 --
--- Called by admin/init.lua (parse) and by admin/resource.lua (paging). Arrays come as a repeated key or as a comma list,
--- whichever the client likes. Pure.
+-- Called by admin/init.lua (parse) and by admin/resource.lua (paging). Arrays come as a repeated key or as a comma
+-- list, whichever the client likes. Pure.
 
 local M = {}
 
@@ -96,7 +96,9 @@ end
 ---@return table
 function M.result_info(slice, count, total)
   local size = slice.limit == -1 and math.max(slice.size, total) or slice.size
-  return { page = slice.page, per_page = size, count = count, total_count = total, total_pages = math.ceil(total / size) }
+  return {
+    page = slice.page, per_page = size, count = count, total_count = total, total_pages = math.ceil(total / size),
+  }
 end
 
 return M

@@ -1,8 +1,8 @@
 --- moongate.admin.resource — the verbs that most resources share, written once: list, get, delete.
 --
--- A resource declares its table, its columns, how a row is shown and what it is called when it is missing; these functions
--- make the `run` of a route from that. What is special stays in the resource's own file. All SQL text comes from the
--- declarations, all values travel as parameters.
+-- A resource declares its table, its columns, how a row is shown and what it is called when it is missing; these
+-- functions make the `run` of a route from that. What is special stays in the resource's own file. All SQL text comes
+-- from the declarations, all values travel as parameters.
 
 local errors = require "moongate.admin.errors"
 local query = require "moongate.admin.query"
@@ -22,8 +22,8 @@ local M = {}
 ---@field normalise (fun(text: string, context: table): string|nil)|nil for keys that are names
 ---@field paging moongate.admin.paging
 ---@field order string for ORDER BY
----@field filters (fun(query: table): string|nil, any[]|nil, string|nil)[]|nil each gives a condition with `?`s and its values, or
---- nil, nil and the name of a parameter that makes no sense
+---@field filters (fun(query: table): string|nil, any[]|nil, string|nil)[]|nil each gives a condition with `?`s and its
+--- values, or nil, nil and the name of a parameter that makes no sense
 
 local function conditions(resource, context)
   local where, values = { resource.scope }, { resource.scope_of(context) }
@@ -47,7 +47,8 @@ function M.list(resource)
     if not slice then return nil, errors.fail("bad_query", bad) end
     local where, values = conditions(resource, context)
     if not where then return nil, values end
-    local total = context.tx:one(("SELECT count(*) AS n FROM %s WHERE %s"):format(resource.table, where), unpack(values)).n
+    local counting = ("SELECT count(*) AS n FROM %s WHERE %s"):format(resource.table, where)
+    local total = context.tx:one(counting, unpack(values)).n
     values[#values + 1], values[#values + 2] = slice.limit, slice.offset
     local rows = context.tx:all(("SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT ? OFFSET ?")
       :format(resource.columns, resource.table, where, resource.order), unpack(values))

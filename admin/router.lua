@@ -1,7 +1,7 @@
 --- moongate.admin.router — method and path to route; unknown paths and unavailable methods told apart.
 --
--- Built once from the declarations of the resources. A route cannot exist without saying who may use it: a declaration that
--- has no `permission` stops the program at start. Knows nothing of bodies, identities or the store.
+-- Built once from the declarations of the resources. A route cannot exist without saying who may use it: a
+-- declaration that has no `permission` stops the program at start. Knows nothing of bodies, identities or the store.
 
 local query = require "moongate.admin.query"
 

@@ -1,7 +1,8 @@
 --- moongate.admin.rule — one rule of a ruleset: read from a body, checked, and told apart from its earlier version.
 --
--- Called by admin/resources/rulesets.lua for each element of `rules`. What a rule may say is declared here: fields, actions and
--- their parameters. The expression is parsed with the same schema that the workers compile with. No store, no I/O.
+-- Called by admin/resources/rulesets.lua for each element of `rules`. What a rule may say is declared here: fields,
+-- actions and their parameters. The expression is parsed with the same schema that the workers compile with. No
+-- store, no I/O.
 
 local check = require "moongate.admin.check"
 local errors = require "moongate.admin.errors"

@@ -1,6 +1,7 @@
 --- moongate.admin.stamp — identifiers and times in the forms that the API shows.
 --
--- Called by resources and auth. Randomness comes in as a function, time as UNIX seconds: this file has no source of either.
+-- Called by resources and auth. Randomness comes in as a function, time as UNIX seconds: this file has no source of
+-- either.
 
 local M = {}
 
@@ -23,8 +24,8 @@ end
 function M.uuid(random)
   local digits = hex(random(16))
   local variant = ("89ab"):sub(tonumber(digits:sub(17, 17), 16) % 4 + 1):sub(1, 1)
-  return ("%s-%s-4%s-%s%s-%s"):format(digits:sub(1, 8), digits:sub(9, 12), digits:sub(14, 16), variant, digits:sub(18, 20),
-    digits:sub(21, 32))
+  return ("%s-%s-4%s-%s%s-%s"):format(digits:sub(1, 8), digits:sub(9, 12), digits:sub(14, 16), variant,
+    digits:sub(18, 20), digits:sub(21, 32))
 end
 
 ---@param text any

@@ -1,8 +1,8 @@
 --- moongate.cli — the command line: reads arguments, runs a command, gives an exit code.
 --
--- The program calls `main` with its arguments. `run` is the one command that is not carried out here: its plan goes back
--- to the program, which starts the gateway. Results go to standard output and diagnostics to standard error as `moongate: FILE:LINE:
--- message`; exit codes are 0 fine, 1 failed, 2 wrong usage. Secrets are never arguments.
+-- The program calls `main` with its arguments. `run` is the one command that is not carried out here: its plan goes
+-- back to the program, which starts the gateway. Results go to standard output and diagnostics to standard error as
+-- `moongate: FILE:LINE: message`; exit codes are 0 fine, 1 failed, 2 wrong usage. Secrets are never arguments.
 
 local argparse = require "argparse"
 
@@ -36,8 +36,8 @@ local function build_token(parser, shown)
   local create = with_help(token:command("create", "Make a token and print it, once, alone on standard output."), shown)
   config_option(create)
   create:option("-n --name", "What the token is for; shown in lists."):argname "NAME":count(1)
-  create:option("-p --permission", "A permission group, such as \"SSL and Certificates Write\"; may be given several times. "
-    .. "Without it the token may do everything."):argname "GROUP":count "*"
+  create:option("-p --permission", "A permission group, such as \"SSL and Certificates Write\"; may be given several "
+    .. "times. Without it the token may do everything."):argname "GROUP":count "*"
   create:option("--expires", "Last day or moment, such as 2027-01-31 or 2027-01-31T12:00:00Z."):argname "TIME"
   local list = with_help(token:command("list", "List tokens; never shows a secret."), shown)
   config_option(list)
@@ -87,7 +87,8 @@ end
 local function load_config(args, host)
   local path = find_config(args.config)
   if not path then
-    host.stderr:write("moongate: no configuration file: give one with -c, or put it at ", table.concat(CANDIDATES, " or "), "\n")
+    host.stderr:write("moongate: no configuration file: give one with -c, or put it at ",
+      table.concat(CANDIDATES, " or "), "\n")
     return nil
   end
   local config, diag = require("moongate.config").load(path)

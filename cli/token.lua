@@ -1,7 +1,7 @@
 --- moongate.cli.token — the commands `token create`, `token list` and `token revoke`.
 --
--- Works on the store's file itself, before the gateway's first run and while it runs: a running gateway looks tokens up in
--- the store at every request. The token's text goes to standard output once and is kept nowhere.
+-- Works on the store's file itself, before the gateway's first run and while it runs: a running gateway looks tokens
+-- up in the store at every request. The token's text goes to standard output once and is kept nowhere.
 
 local accounts = require "moongate.admin.resources.accounts"
 local auth = require "moongate.admin.auth"
@@ -28,7 +28,8 @@ local function policies_of(names)
       local known = {}
       for index, entry in ipairs(permissions.list) do known[index] = entry.name end
       local near = config_file.nearest(name, known)
-      return nil, ("there is no permission group \"%s\"%s"):format(name, near and ("; did you mean \"%s\"?"):format(near) or "")
+      local hint = near and ("; did you mean \"%s\"?"):format(near) or ""
+      return nil, ("there is no permission group \"%s\"%s"):format(name, hint)
     end
     groups[group.scope] = groups[group.scope] or json.array {}
     table.insert(groups[group.scope], json.object { id = group.id, name = group.name })
@@ -117,8 +118,9 @@ local function list(_, opened, host)
     return FAILED
   end
   for _, row in ipairs(rows) do
-    host.stdout:write(("%s  %s…  %-8s  issued %s  expires %s  last used %s  %s  (%s)\n"):format(row.id, row.prefix, row.status,
-      row.issued_on, row.expires_on or "never", row.last_used_on or "never", (row.name:gsub("%c", "?")), may(row)))
+    host.stdout:write(("%s  %s…  %-8s  issued %s  expires %s  last used %s  %s  (%s)\n"):format(row.id, row.prefix,
+      row.status, row.issued_on, row.expires_on or "never", row.last_used_on or "never", (row.name:gsub("%c", "?")),
+      may(row)))
   end
   return 0
 end

@@ -1,8 +1,9 @@
---- moongate.config — reads the configuration file: Lua that returns a table, checked against a schema, defaults filled in.
+--- moongate.config — reads the configuration file: Lua that returns a table, checked against a schema, defaults
+--- filled in.
 --
--- Called by the command line. The file runs as text only, in an empty environment, without string methods and with an instruction
--- budget, so it can compute a table and do nothing else. A mistake names file and, where it can be known, line. Holds process
--- settings only; everything that the admin API calls a resource lives in the store.
+-- Called by the command line. The file runs as text only, in an empty environment, without string methods and with an
+-- instruction budget, so it can compute a table and do nothing else. A mistake names file and, where it can be known,
+-- line. Holds process settings only; everything that the admin API calls a resource lives in the store.
 
 local M = {}
 
@@ -227,8 +228,8 @@ local function check_together(config)
   if limits.field > limits.head then return "limits.field is larger than limits.head", "field" end
 end
 
--- Runs the chunk with nothing within reach: no globals, no string methods (C functions know no budget), no compiled loops (hooks do
--- not fire in them).
+-- Runs the chunk with nothing within reach: no globals, no string methods (C functions know no budget), no compiled
+-- loops (hooks do not fire in them).
 local function run(chunk)
   local strings = debug.getmetatable("")
   local methods = strings.__index

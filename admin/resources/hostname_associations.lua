@@ -1,8 +1,9 @@
---- moongate.admin.resources.hostname_associations — which hostnames of a zone ask their clients for a certificate, and which CA
---- verifies it.
+--- moongate.admin.resources.hostname_associations — which hostnames of a zone ask their clients for a certificate,
+--- and which CA verifies it.
 --
--- One ordered list for each pair of zone and CA; a PUT replaces exactly one list. An association alone blocks nobody: a rule does,
--- and where none speaks of client certificates the answer says so in `messages`. `result` holds the hostnames and nothing else.
+-- One ordered list for each pair of zone and CA; a PUT replaces exactly one list. An association alone blocks nobody:
+-- a rule does, and where none speaks of client certificates the answer says so in `messages`. `result` holds the
+-- hostnames and nothing else.
 
 local check = require "moongate.admin.check"
 local errors = require "moongate.admin.errors"
@@ -26,8 +27,8 @@ end
 
 -- The CA that a request means. No id means the managed CA, whose list is empty as long as there is none.
 local function find_ca(context, id)
-  local row = stamp.is_uuid(id) and context.tx:one("SELECT id, ca FROM mtls_certificates WHERE id = ? AND account_id = ?", id,
-    context.account.id)
+  local row = stamp.is_uuid(id)
+    and context.tx:one("SELECT id, ca FROM mtls_certificates WHERE id = ? AND account_id = ?", id, context.account.id)
   if not row then return nil, errors.fail("certificate_unknown") end
   if row.ca ~= 1 then return nil, errors.fail_at("/mtls_certificate_id", "certificate_not_ca") end
   return row
@@ -127,9 +128,9 @@ local function put(context)
   if names[1] and not M.is_enforced(context.tx, context.zone.id) then
     context.messages[1] = {
       code = 21100,
-      message = "These hostnames are associated, but no rule enforces it: clients without a valid certificate still get in. "
-        .. "Add a rule such as (http.host in {\"" .. names[1] .. "\"} and not cf.tls_client_auth.cert_verified) with the "
-        .. "action block.",
+      message = "These hostnames are associated, but no rule enforces it: clients without a valid certificate still get "
+        .. "in. Add a rule such as (http.host in {\"" .. names[1] .. "\"} and not cf.tls_client_auth.cert_verified) "
+        .. "with the action block.",
     }
   end
   return { result = json.object { hostnames = result } }

@@ -1,9 +1,9 @@
---- moongate.admin.resources.mtls_certificates — uploaded certificates of an account: CAs that clients are verified against,
---- and leaf certificates.
+--- moongate.admin.resources.mtls_certificates — uploaded certificates of an account: CAs that clients are verified
+--- against, and leaf certificates.
 --
--- An upload is checked in a fixed order and stored byte for byte as it came, for clients compare. There is no update. A private key
--- proves that it belongs to the certificate and is then forgotten: it is neither stored nor shown. Uniqueness, the quota and
--- "in use" are constraints of the store.
+-- An upload is checked in a fixed order and stored byte for byte as it came, for clients compare. There is no update.
+-- A private key proves that it belongs to the certificate and is then forgotten: it is neither stored nor shown.
+-- Uniqueness, the quota and "in use" are constraints of the store.
 
 local check = require "moongate.admin.check"
 local errors = require "moongate.admin.errors"
@@ -72,13 +72,16 @@ local function check_algorithms(upload, now)
     if key then
       local one = errors.new(key)
       one.pointer = "/certificates"
-      local detail = key == "certificate_algorithm" and certificate.signature or key == "certificate_key" and certificate.key
+      local detail = key == "certificate_algorithm" and certificate.signature
+        or key == "certificate_key" and certificate.key
         or "it ended at " .. stamp.seconds(certificate.not_after)
-      one.chain = { { code = one.code, message = ("certificate %d (%s): %s"):format(index, certificate.subject, detail) } }
+      local message = ("certificate %d (%s): %s"):format(index, certificate.subject, detail)
+      one.chain = { { code = one.code, message = message } }
       return { one }
     end
     if upload.ca and certificate.subject == "" then
-      return errors.fail_at("/certificates", "certificate_value", "certificates", "a CA without a subject issues nothing")
+      return errors.fail_at("/certificates", "certificate_value", "certificates",
+        "a CA without a subject issues nothing")
     end
   end
 end
@@ -156,11 +159,11 @@ local function upload(context)
   end
   local row = {
     id = stamp.uuid(context.control.random), name = values.name, ca = values.ca and 1 or 0,
-    certificates = values.certificates, issuer = first.issuer, signature = first.signature, serial_number = first.serial,
-    type = "custom", uploaded_on = context.stamp, expires_on = stamp.seconds(first.not_after),
+    certificates = values.certificates, issuer = first.issuer, signature = first.signature,
+    serial_number = first.serial, type = "custom", uploaded_on = context.stamp, expires_on = stamp.seconds(first.not_after),
   }
-  local made, refusal = context.tx:run("INSERT INTO mtls_certificates (id, account_id, name, ca, certificates, fingerprint, "
-    .. "issuer, signature, serial_number, type, uploaded_on, expires_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+  local made, refusal = context.tx:run("INSERT INTO mtls_certificates (id, account_id, name, ca, certificates, "
+    .. "fingerprint, issuer, signature, serial_number, type, uploaded_on, expires_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     row.id, context.account.id, row.name, row.ca, row.certificates, hash, row.issuer, row.signature, row.serial_number,
     row.type, row.uploaded_on, row.expires_on)
   if not made then return nil, refused(refusal) end
@@ -184,7 +187,8 @@ local ONE = COLLECTION .. "/{certificate_id}"
 
 M.routes = {
   {
-    method = "POST", path = COLLECTION, permission = permissions.need("write", GROUP), group = "certificates", run = upload,
+    method = "POST", path = COLLECTION, permission = permissions.need("write", GROUP), group = "certificates",
+    run = upload,
     fields = {
       { name = "ca", type = "boolean", required = true },
       { name = "certificates", type = "string", required = true },

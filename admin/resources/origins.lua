@@ -1,8 +1,9 @@
---- moongate.admin.resources.origins — where the requests for a zone's hostnames go. Ours, below /zones/{zone_id}/moongate/.
+--- moongate.admin.resources.origins — where the requests for a zone's hostnames go. Ours, below
+--- /zones/{zone_id}/moongate/.
 --
--- An origin is kept for an exact hostname, a wildcard `*.example.com` (one label), or `*` (the whole zone). Origins are the operator's
--- word, yet addresses that only ever mean a machine's own link or its cloud's metadata service are refused, and TLS is
--- verified unless the body says otherwise.
+-- An origin is kept for an exact hostname, a wildcard `*.example.com` (one label), or `*` (the whole zone). Origins
+-- are the operator's word, yet addresses that only ever mean a machine's own link or its cloud's metadata service are
+-- refused, and TLS is verified unless the body says otherwise.
 
 local check = require "moongate.admin.check"
 local associations = require "moongate.admin.resources.hostname_associations"

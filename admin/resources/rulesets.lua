@@ -1,8 +1,9 @@
---- moongate.admin.resources.rulesets — the custom rules of a zone: the entry point of the phase http_request_firewall_custom.
+--- moongate.admin.resources.rulesets — the custom rules of a zone: the entry point of the phase
+--- http_request_firewall_custom.
 --
--- A PUT replaces the list of rules as a whole and makes a new version of the ruleset; rules keep their identity by id, then by ref.
--- The list is one JSON text in the store, for it is only ever read and written whole. What a single rule may say is the business
--- of admin/rule.lua. Versions travel as strings.
+-- A PUT replaces the list of rules as a whole and makes a new version of the ruleset; rules keep their identity by
+-- id, then by ref. The list is one JSON text in the store, for it is only ever read and written whole. What a single
+-- rule may say is the business of admin/rule.lua. Versions travel as strings.
 
 local errors = require "moongate.admin.errors"
 local json = require "moongate.json"
@@ -74,7 +75,8 @@ local function index_by(list, key)
   return index
 end
 
--- Gives each rule its identity: that of the earlier rule with its id, or else with its ref; a new one when there is none.
+-- Gives each rule its identity: that of the earlier rule with its id, or else with its ref; a new one when there is
+-- none.
 local function revise(context, list, earlier)
   local by_id, by_ref = index_by(earlier, "id"), index_by(earlier, "ref")
   local result, seen = json.array {}, { id = {}, ref = {} }
@@ -95,10 +97,11 @@ end
 local function store_new(context, phase, rules)
   local row = {
     id = stamp.hex_id(context.control.random), kind = "zone", phase = phase, name = context.values.name or "default",
-    description = context.values.description or "", version = 1, rules = json.encode(rules), last_updated = context.stamp,
+    description = context.values.description or "", version = 1, rules = json.encode(rules),
+    last_updated = context.stamp,
   }
-  assert(context.tx:run("INSERT INTO rulesets (id, zone_id, kind, phase, name, description, version, rules, last_updated) "
-    .. "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row.id, context.zone.id, row.kind, row.phase, row.name, row.description,
+  assert(context.tx:run("INSERT INTO rulesets (id, zone_id, kind, phase, name, description, version, rules, "
+    .. "last_updated) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", row.id, context.zone.id, row.kind, row.phase, row.name, row.description,
     row.version, row.rules, row.last_updated))
   return row
 end

@@ -1,4 +1,5 @@
---- moongate.admin.resources.status — which generation the store has and which one each worker serves. Ours, below /moongate/.
+--- moongate.admin.resources.status — which generation the store has and which one each worker serves. Ours, below
+--- /moongate/.
 
 local json = require "moongate.json"
 local permissions = require "moongate.admin.permissions"

@@ -1,7 +1,8 @@
 --- moongate.admin.resources.zones — zones: a domain name and everything served below it.
 --
--- Also owns the rule that keeps zones apart: no zone may lie inside or around a zone of another account, and a zone may not
--- be made around or inside names that are already associated or have an origin, for they would silently change hands.
+-- Also owns the rule that keeps zones apart: no zone may lie inside or around a zone of another account, and a zone
+-- may not be made around or inside names that are already associated or have an origin, for they would silently
+-- change hands.
 
 local check = require "moongate.admin.check"
 local errors = require "moongate.admin.errors"
@@ -43,7 +44,8 @@ local function show(row)
   }
 end
 
--- operator → SQL about a column, and how often the value stands in it. No LIKE: it would give meaning to a stranger's % and _.
+-- operator → SQL about a column, and how often the value stands in it. No LIKE: it would give meaning to a stranger's
+-- % and _.
 local OPERATORS = {
   equal = { "%s = ?", 1 }, not_equal = { "%s <> ?", 1 }, contains = { "instr(%s, ?) > 0", 1 },
   starts_with = { "substr(%s, 1, length(?)) = ?", 2 }, ends_with = { "substr(%s, -length(?)) = ?", 2 },
@@ -162,8 +164,9 @@ local function account_for(context)
   local account = context.values.account
   local wanted = account and account.id
   if wanted == json.null or wanted == "" then wanted = nil end
-  if wanted ~= nil and not stamp.is_hex_id(wanted) then return nil, errors.fail_at("/account/id", "invalid", "account.id",
-    "expected the 32 hexadecimal digits of an account") end
+  if wanted ~= nil and not stamp.is_hex_id(wanted) then
+    return nil, errors.fail_at("/account/id", "invalid", "account.id", "expected the 32 hexadecimal digits of an account")
+  end
   for _, row in ipairs(context.tx:all("SELECT id FROM accounts ORDER BY created_on, id")) do
     if (not wanted or row.id == wanted)
       and permissions.allows(context.identity, context.need, { account_id = row.id }) then
@@ -186,8 +189,8 @@ end
 local function names_below(tx, zone_id, name)
   local length = #name + 1
   for _, source in ipairs { "hostname_associations", "origins" } do
-    local row = tx:one(("SELECT hostname FROM %s WHERE zone_id = ? AND (hostname = ? OR substr(hostname, ?) = ?) LIMIT 1")
-      :format(source), zone_id, name, -length, "." .. name)
+    local row = tx:one(("SELECT hostname FROM %s WHERE zone_id = ? AND (hostname = ? OR substr(hostname, ?) = ?) "
+      .. "LIMIT 1"):format(source), zone_id, name, -length, "." .. name)
     if row then return row.hostname end
   end
 end
@@ -220,9 +223,9 @@ local function create(context)
     if reason then return nil, errors.fail_at("/name", "zone_in_the_way", name, reason) end
   end
   local id = stamp.hex_id(context.control.random)
-  local made, refusal = tx:run("INSERT INTO zones (id, account_id, name, reversed, type, generation, created_on, modified_on) "
-    .. "VALUES (?, ?, ?, ?, ?, ?, ?, ?)", id, account_id, name, check.reversed(name), context.values.type, tx:generation(),
-    context.stamp, context.stamp)
+  local made, refusal = tx:run("INSERT INTO zones (id, account_id, name, reversed, type, generation, created_on, "
+    .. "modified_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", id, account_id, name, check.reversed(name), context.values.type,
+    tx:generation(), context.stamp, context.stamp)
   if not made then
     if refusal.kind == "unique" then return nil, errors.fail_at("/name", "zone_exists", name) end
     error("zones: " .. refusal.name)

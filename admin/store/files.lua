@@ -1,7 +1,8 @@
 --- moongate.admin.store.files — the few things about files that Lua cannot say: modes, directories, the creation mask.
 --
--- Called by store/sqlite.lua before a database is opened, because SQLite makes its files with the process's mask and asks
--- nobody. Linux through LuaJIT's FFI; statx, since its layout is the same on every processor. Never reads file contents.
+-- Called by store/sqlite.lua before a database is opened, because SQLite makes its files with the process's mask and
+-- asks nobody. Linux through LuaJIT's FFI; statx, since its layout is the same on every processor. Never reads file
+-- contents.
 
 local ffi = require "ffi"
 

@@ -1,15 +1,17 @@
 --- moongate.admin.store — the contract of the store, and the one function that opens it.
 --
--- The store owns every resource of the admin API: accounts, tokens, zones, certificates, associations, rulesets, origins.
--- The resources, boot.lua and the command line call it; nothing on the request path of the world does. A database client
--- (store/sqlite.lua) gives a connection with the verbs below; everything above is the same for each of them:
+-- The store owns every resource of the admin API: accounts, tokens, zones, certificates, associations, rulesets,
+-- origins. The resources, boot.lua and the command line call it; nothing on the request path of the world does. A
+-- database client (store/sqlite.lua) gives a connection with the verbs below; everything above is the same for each
+-- of them:
 --
 --   connection:all(sql, …)  → rows      connection:one(sql, …) → row | nil
 --   connection:run(sql, …)  → affected | nil, refusal      (a refusal is a broken constraint: { kind =, name = })
 --   connection:begin(writing) · commit() · rollback() · close() · columns are strings and numbers below 2^31
 --
--- What the world does to a database (disk full, locked, corrupt) is raised by those verbs as { store = kind, text = … } and
--- comes out of transaction functions as a value; nobody else catches it. Values travel as parameters only, never in SQL text.
+-- What the world does to a database (disk full, locked, corrupt) is raised by those verbs as { store = kind, text = …
+-- } and comes out of transaction functions as a value; nobody else catches it. Values travel as parameters only,
+-- never in SQL text.
 
 local M = {}
 
@@ -41,8 +43,8 @@ function Transaction:run(sql, ...)
   return self.connection:run(sql, ...)
 end
 
---- The generation that this transaction sees. A writing one counts it up at its first call, so that every row written under
---- it carries one number; the count itself lives and dies with the transaction.
+--- The generation that this transaction sees. A writing one counts it up at its first call, so that every row written
+--- under it carries one number; the count itself lives and dies with the transaction.
 ---@return integer
 function Transaction:generation()
   if self.number then return self.number end
@@ -97,8 +99,9 @@ function Store:read(work)
   return transact(self, false, work)
 end
 
---- Runs `work(tx)` in one exclusive transaction: what it writes is kept, durably, when its first result is true, and undone
---- when that is nil or false, or when it raises. Returns what it returns (three values at most), or nil and a failure.
+--- Runs `work(tx)` in one exclusive transaction: what it writes is kept, durably, when its first result is true, and
+--- undone when that is nil or false, or when it raises. Returns what it returns (three values at most), or nil and a
+--- failure.
 ---@param work fun(tx: table): ...
 function Store:write(work)
   return transact(self, true, work)

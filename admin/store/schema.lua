@@ -1,10 +1,10 @@
 --- moongate.admin.store.schema — the tables, as a list of migrations that only grows.
 --
--- Called by store/init.lua at open. Each migration is a file of its own in migrations/; version n of the schema is what
--- migrations 1…n made, and a database of a newer version is refused. Uniqueness, references and quotas are constraints and
--- triggers there, so that no check-then-write stands between two writers. Trigger messages are `quota:NAME`, `in_use:NAME`,
--- `taken:NAME` (store/sqlite.lua turns them into refusals). Times are text in the form of the API (UTC, microseconds), which
--- sorts as it reads; booleans are 0 and 1.
+-- Called by store/init.lua at open. Each migration is a file of its own in migrations/; version n of the schema is
+-- what migrations 1…n made, and a database of a newer version is refused. Uniqueness, references and quotas are
+-- constraints and triggers there, so that no check-then-write stands between two writers. Trigger messages are
+-- `quota:NAME`, `in_use:NAME`, `taken:NAME` (store/sqlite.lua turns them into refusals). Times are text in the form
+-- of the API (UTC, microseconds), which sorts as it reads; booleans are 0 and 1.
 
 local M = {}
 
@@ -31,8 +31,8 @@ local function migrate(connection, path, migrations)
   if found.version > #migrations then
     return nil, {
       where = path,
-      text = ("the store was written by a newer moongate (schema %d, this one knows %d); use that version or restore a copy")
-        :format(found.version, #migrations),
+      text = ("the store was written by a newer moongate (schema %d, this one knows %d); use that version or restore "
+        .. "a copy"):format(found.version, #migrations),
     }
   end
   if found.version == #migrations then return true end

@@ -1,9 +1,9 @@
 --- moongate.admin.store.sqlite — one SQLite database behind the verbs of the store's contract.
 --
--- Called by store/init.lua only. Goes through LuaDBI, whose habits are fenced in here: it opens transactions by itself unless
--- told not to, hands integers out as 32 bits, ends strings at a NUL, raises some errors and returns others, and leaves a
--- statement running until its last row is read. Statements are prepared once per SQL text; the number of texts is the
--- number of queries in our sources. Never builds SQL from values.
+-- Called by store/init.lua only. Goes through LuaDBI, whose habits are fenced in here: it opens transactions by
+-- itself unless told not to, hands integers out as 32 bits, ends strings at a NUL, raises some errors and returns
+-- others, and leaves a statement running until its last row is read. Statements are prepared once per SQL text; the
+-- number of texts is the number of queries in our sources. Never builds SQL from values.
 
 local DBI = require "DBI"
 local files = require "moongate.admin.store.files"
