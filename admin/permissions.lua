@@ -1,17 +1,18 @@
---- moongate.admin.permissions — permission groups, and whether an identity may do a thing.
+--- moongate.admin.permissions — permission groups, and what a route needs of them.
 --
--- The groups' ids are those that stored configurations of API clients name. A route declares what it needs with `need` or
--- `any`; admin/init.lua asks `allows` before anything else is looked at. Explicit deny beats allow, allow beats the rest; a
--- group counts only on resources of its own scope; Write includes Read. Pure.
+-- The groups' ids are those that stored configurations of API clients name. A route declares what it needs with
+-- `need`, `any` or `unrestricted`; admin/init.lua asks `allows` before anything else is looked at. Write includes
+-- Read. The decision itself is moongate.admin.policy's and is handed on from here. Pure.
+
+local policy = require "moongate.admin.policy"
 
 local M = {}
-
-local ACCOUNT, ZONE = "com.cloudflare.api.account", "com.cloudflare.api.account.zone"
 
 -- name, id of … Read, id of … Write, scope
 local GROUPS = {
   { "SSL and Certificates", "7b7216b327b04b8fbc8f524e1f9b7531", "c03055bc037c4ea9afb9a9f104b7b721", "zone" },
-  { "Account: SSL and Certificates", "a7a233f9604845c787d4c8c39ac09c21", "db37e5f1cb1a4e1aabaef8deaea43575", "account" },
+  { "Account: SSL and Certificates",
+    "a7a233f9604845c787d4c8c39ac09c21", "db37e5f1cb1a4e1aabaef8deaea43575", "account" },
   { "Zone WAF", "dbc512b354774852af2b5a5f4ba3d470", "fb6778dc191143babbfaa57993f1d275", "zone" },
   { "Account WAF", "56b2af4817c84ad99187911dc3986c23", "cde8c82463b6414ca06e46b9633f52a6", "account" },
   { "Account Rulesets", "fb39996ee9044d2a8725921e02744b39", "56907406c3d548ed902070ec4df0e328", "account" },
@@ -23,16 +24,20 @@ local GROUPS = {
   { "Zone", "c8fed203ed3043cba015a93ad1616f1f", "e6d2666161e84845a636613608cee8d5", "zone" },
   { "Zone Settings", "517b21aee92c4d89936c976ba6e4be55", "3030687196b94b638145a3953da2b699", "zone" },
   { "DNS", "82e64a83756745bbbb1c9c2701bf816b", "4755a26eedb94da69e1066d98aa820be", "zone" },
-  { "Access: Mutual TLS Certificates", "4f3196a5c95747b6ad82e34e1d0a694f", "29d3afbfd4054af9accdd1118815ed05", "account" },
+  { "Access: Mutual TLS Certificates",
+    "4f3196a5c95747b6ad82e34e1d0a694f", "29d3afbfd4054af9accdd1118815ed05", "account" },
   { "Notifications", "ce18edbdcebf465e9d6d1d2fc80ffd42", "c3c847c5802d4ce3ba00e3e97b3c8555", "account" },
   { "Account Settings", "c1fde68c7bcc44588cbb6ddbc16d6480", "1af1fa2adc104452b74a9a3364202f20", "account" },
   { "Account API Tokens", "eb56a6953c034b9d97dd838155666f06", "5bc3f8b21c554832afc660159ab75fa4", "account" },
+  { "User Details", "8acbe5bb0d54464ab867149d7f7cf8ac", "55a5e17cc99e4a3fa1f3432d262f2e55", "user" },
+  { "Memberships", "3518d0f75557482e952c6762d3e64903", "9201bc6f42d440968aaab0c6f17ebb1d", "user" },
+  { "API Tokens", "0cc3a61731504c89b99ec1be78b77aa0", "686d18d5ac6c441c867cbf6771e58a0a", "user" },
 }
 
 ---@class moongate.admin.group
 ---@field id string
 ---@field name string full name, `Zone WAF Read`
----@field scope string `account` or `zone`
+---@field scope string `account`, `zone` or `user`
 
 ---@type moongate.admin.group[] in the order of the table above, Read before Write
 M.list = {}
@@ -49,7 +54,7 @@ for _, group in ipairs(GROUPS) do
 end
 
 ---@class moongate.admin.need
----@field level string `account`, `zone` or `any`
+---@field level string `account`, `zone`, `user`, `any` or `unrestricted`
 ---@field allow table<string, boolean> group ids one of which is enough
 ---@field deny table<string, boolean> group ids that refuse when a policy denies them
 
@@ -76,87 +81,13 @@ function M.any()
   return { level = "any", allow = {}, deny = {} }
 end
 
-local function zone_entry(resources, zone_id)
-  return resources[ZONE .. ".*"] == "*" or (zone_id ~= nil and resources[ZONE .. "." .. zone_id] == "*")
+--- For what only a credential without limits may do: what belongs to no account, zone or user.
+---@return moongate.admin.need
+function M.unrestricted()
+  return { level = "unrestricted", allow = {}, deny = {} }
 end
 
--- Does a policy's `resources` speak of the target? Zones may also stand inside an entry of their account.
-local function covers(resources, level, target)
-  if level == "account" then
-    return resources[ACCOUNT .. ".*"] == "*"
-      or (target.account_id ~= nil and resources[ACCOUNT .. "." .. target.account_id] == "*")
-  end
-  if zone_entry(resources, target.zone_id) then return true end
-  for _, key in ipairs { ACCOUNT .. ".*", target.account_id and ACCOUNT .. "." .. target.account_id } do
-    local nested = resources[key]
-    if type(nested) == "table" and zone_entry(nested, target.zone_id) then return true end
-  end
-  return false
-end
-
-local function names_group(policy, wanted)
-  for _, group in ipairs(policy.permission_groups) do
-    if wanted[group.id] then return true end
-  end
-  return false
-end
-
----@class moongate.admin.identity
----@field id string of the token
----@field everything boolean|nil
----@field policies table[]|nil
----@field account_id string|nil set for tokens that an account owns: nothing outside it is theirs
-
---- May this identity do what needs `need` to the target?
----@param identity moongate.admin.identity
----@param need moongate.admin.need
----@param target { account_id: string|nil, zone_id: string|nil } account_id is that of the zone when there is one
----@return boolean
-function M.allows(identity, need, target)
-  if need.level == "any" then return true end
-  if identity.account_id and identity.account_id ~= target.account_id then return false end
-  if identity.everything then return true end
-  local allowed = false
-  for _, policy in ipairs(identity.policies) do
-    if covers(policy.resources, need.level, target) then
-      if policy.effect == "deny" and names_group(policy, need.deny) then return false end
-      if policy.effect == "allow" and names_group(policy, need.allow) then allowed = true end
-    end
-  end
-  return allowed
-end
-
---- True when `allows` would say yes for whatever account or zone there is: lists need no filter then.
----@param identity moongate.admin.identity
----@param need moongate.admin.need
----@return boolean
-function M.allows_everywhere(identity, need)
-  if identity.account_id then return false end
-  if identity.everything or need.level == "any" then return true end
-  for _, policy in ipairs(identity.policies) do
-    if policy.effect == "deny" then return false end
-  end
-  return M.allows(identity, need, {})
-end
-
---- May the identity see the account at all: is it, or a zone that may be in it, named by an allowing policy?
----@param identity moongate.admin.identity
----@param account_id string
----@param zone_ids table<string, boolean> zones of the account
----@return boolean
-function M.sees_account(identity, account_id, zone_ids)
-  if identity.account_id then return identity.account_id == account_id end
-  if identity.everything then return true end
-  for _, policy in ipairs(identity.policies) do
-    if policy.effect == "allow" then
-      for key in pairs(policy.resources) do
-        local zone_id = key:match("^com%.cloudflare%.api%.account%.zone%.(.+)$")
-        if zone_id == "*" or (zone_id and zone_ids[zone_id]) then return true end
-        if key == ACCOUNT .. ".*" or key == ACCOUNT .. "." .. account_id then return true end
-      end
-    end
-  end
-  return false
-end
+-- Whoever has a need in hand asks about it here.
+M.allows, M.allows_everywhere, M.sees_account = policy.allows, policy.allows_everywhere, policy.sees_account
 
 return M

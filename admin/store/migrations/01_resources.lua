@@ -1,4 +1,5 @@
---- moongate.admin.store.migrations.01_resources — the first schema: accounts, tokens, zones, certificates, rules, origins, audit.
+--- moongate.admin.store.migrations.01_resources — the first schema: accounts, tokens, zones, certificates, rules,
+--- origins, audit.
 --
 -- A list of statements, run in order by store/schema.lua inside one transaction. A migration that was released is never
 -- edited again: what comes later is a file of its own with the next number.
