@@ -195,14 +195,14 @@ local function parse_wildcard(p, op, pos)
   return { pattern = pattern, pieces = pieces }, after
 end
 
-local function parse_regex(p, op_pos, pos)
+local function parse_regex(p, op_pos, op_stop, pos)
   local text, regex = p.text, p.schema.regex
   if not regex then
-    fail(text, op_pos, pos - op_pos, "regular expressions are not available here")
+    fail(text, op_pos, op_stop - op_pos, "regular expressions are not available here")
   end
   p.regexes = p.regexes + 1
   if p.regexes > M.MAX_REGEXES then
-    fail(text, op_pos, pos - op_pos, ("too many regular expressions (limit: %d)"):format(M.MAX_REGEXES))
+    fail(text, op_pos, op_stop - op_pos, ("too many regular expressions (limit: %d)"):format(M.MAX_REGEXES))
   end
   local pattern, after
   if byte(text, pos) == QUOTE then
@@ -217,12 +217,13 @@ local function parse_regex(p, op_pos, pos)
   return { pattern = pattern, matcher = matcher }, after
 end
 
-local function parse_right(p, left, op, op_pos, pos)
+local function parse_right(p, left, op, op_pos, op_stop)
   local text = p.text
+  local pos = skip(text, op_stop)
   if op == "in" then
     return parse_in(p, left, pos)
   elseif op == "matches" then
-    return parse_regex(p, op_pos, pos)
+    return parse_regex(p, op_pos, op_stop, pos)
   elseif op == "wildcard" or op == "strict wildcard" then
     return parse_wildcard(p, op, pos)
   end
@@ -245,7 +246,7 @@ local function parse_compare(p, left, op, op_pos, op_stop)
   if not operators.accepts(left.type.kind, op) then
     fail(text, op_pos, op_stop - op_pos, "cannot perform this operation on type " .. check.full_type(left).label)
   end
-  local right, after = parse_right(p, left, op, op_pos, skip(text, op_stop))
+  local right, after = parse_right(p, left, op, op_pos, op_stop)
   return {
     kind = "compare",
     op = op,

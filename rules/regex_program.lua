@@ -74,8 +74,17 @@ local function split(program, node, into, past)
   return add(program, SPLIT, past, into)
 end
 
+-- x+: the body, then the choice to go round again. Having the choice behind the body lets a body that matched nothing go on.
+local function emit_plus(program, node, after)
+  local loop = add(program, SPLIT, after, after)
+  local body = emit(program, node.of, loop)
+  program.x[loop] = node.greedy and body or after
+  program.y[loop] = node.greedy and after or body
+  return body
+end
+
 EMIT["repeat"] = function(program, node, after)
-  local entry = after
+  local entry, copies = after, node.min
   if node.max then
     for _ = 1, node.max - node.min do
       local body = emit(program, node.of, entry)
@@ -85,13 +94,13 @@ EMIT["repeat"] = function(program, node, after)
       entry = split(program, node, body, after)
     end
   else
-    local loop = add(program, SPLIT, after, after)
-    local body = emit(program, node.of, loop)
-    program.x[loop] = node.greedy and body or after
-    program.y[loop] = node.greedy and after or body
-    entry = loop
+    entry = emit_plus(program, node, after)
+    if copies == 0 then
+      return split(program, node, entry, after)
+    end
+    copies = copies - 1
   end
-  for _ = 1, node.min do
+  for _ = 1, copies do
     local body = emit(program, node.of, entry)
     if body == entry then
       break
