@@ -31,6 +31,9 @@ struct moon_handler {
     void *data;
     size_t body_ceiling;
     void (*serve)(void *data, const struct moon_handler_request *request, struct moon_handler_response *response);
+    /* The same for a request that the core refuses before it is complete (malformed, too large, too late): says it in the
+     * handler's own form. `reason` is constant. NULL: the core's page. */
+    void (*refuse)(void *data, unsigned status, const char *reason, struct moon_handler_response *response);
 };
 
 #endif

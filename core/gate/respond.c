@@ -100,9 +100,16 @@ static const char *page_text(unsigned status) {
 
 void moon_respond_page(struct moon_request *request, unsigned status, const char *reason, bool keep) {
     static const struct moon_http_field fields[] = {{{"Cache-Control", 13}, {"private, no-store", 17}}};
+    const struct moon_handler *handler = request->conn->service->handler;
     char page[1024];
     int len;
     request->refusal = reason;
+    if (handler && handler->refuse) {
+        struct moon_handler_response response = {.status = status};
+        handler->refuse(handler->data, status, reason, &response);
+        moon_respond(request, response.status, MOON_STR_NONE, response.body, response.fields, response.field_count, keep);
+        return;
+    }
     if (request->wants_json)
         len = snprintf(page, sizeof page, "{\"status\":%u,\"error\":\"%s\",\"message\":\"%s\",\"ray\":\"%s\"}\n", status,
                        moon_http_reason(status), page_text(status), request->ray);

@@ -21,6 +21,7 @@ struct moon_plane {
     int answer; /* registry reference of what the last response's views point into; LUA_NOREF at first */
     bool started;
     struct moon_http_field fields[FIELDS_CEILING];
+    char refusal[512]; /* body of the last refusal */
 };
 
 static const char json_type[] = "application/json";
@@ -195,10 +196,23 @@ static void serve(void *data, const struct moon_handler_request *request, struct
     answer_with(plane, response, 500, broken_body, sizeof broken_body - 1);
 }
 
+/* The API's envelope for what never reached Lua. Codes as in its catalogue of errors. */
+static void refuse(void *data, unsigned status, const char *reason, struct moon_handler_response *response) {
+    struct moon_plane *plane = data;
+    int code = status == 413 ? 10413 : status == 405 || status == 501 ? 7001 : status == 408 ? 10013 : 6003;
+    const char *message = status == 413 ? "Request body too large" : reason;
+    int len = snprintf(plane->refusal, sizeof plane->refusal,
+                       "{\"success\":false,\"errors\":[{\"code\":%d,\"message\":\"%s\"}],\"messages\":[],\"result\":null}",
+                       code, message);
+    moon_assert(len > 0 && (size_t)len < sizeof plane->refusal);
+    answer_with(plane, response, status, plane->refusal, (size_t)len);
+}
+
 void moon_plane_handler(struct moon_plane *plane, struct moon_handler *handler) {
     handler->data = plane;
     handler->body_ceiling = BODY_CEILING;
     handler->serve = serve;
+    handler->refuse = refuse;
 }
 
 /* ---- start, tick, stop ---- */

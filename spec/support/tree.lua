@@ -64,4 +64,4 @@ local function search(name)
 end
 
 tolerate_repeated_declarations()
-table.insert(package.loaders or package.searchers, 2, search)
+table.insert(package.loaders, 2, search)
