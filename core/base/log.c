@@ -23,7 +23,8 @@ struct moon_log_channel {
     struct moon_log *log;
     struct moon_buf line; /* being built */
     bool open;
-    bool skip;
+    bool skip;      /* nobody wants this line, or it is too long */
+    bool too_long;
     _Atomic size_t head;
     _Atomic size_t tail;
     _Atomic uint64_t dropped;
@@ -197,7 +198,7 @@ uint64_t moon_log_dropped(const struct moon_log_channel *channel) {
 
 static void put(struct moon_log_channel *channel, const char *data, size_t len) {
     if (moon_buf_append(&channel->line, data, len) != 0)
-        channel->skip = true;
+        channel->skip = channel->too_long = true;
 }
 
 static void put_text(struct moon_log_channel *channel, const char *text) {
@@ -256,6 +257,7 @@ void moon_log_begin(struct moon_log_channel *channel, enum moon_log_level level,
     moon_assert(!channel->open);
     channel->open = true;
     channel->skip = !moon_log_wants(channel, level);
+    channel->too_long = false;
     moon_buf_clear(&channel->line);
     if (channel->skip)
         return;
@@ -302,13 +304,13 @@ void moon_log_bool(struct moon_log_channel *channel, const char *key, bool value
 void moon_log_end(struct moon_log_channel *channel) {
     moon_assert(channel->open);
     channel->open = false;
-    if (channel->skip)
+    if (channel->skip && !channel->too_long)
         return;
     put(channel, "}\n", 2);
     struct moon_str line = moon_buf_view(&channel->line);
     size_t head = atomic_load_explicit(&channel->head, memory_order_relaxed);
     size_t tail = atomic_load_explicit(&channel->tail, memory_order_acquire);
-    if (channel->skip || RING_SIZE - (head - tail) < line.len) {
+    if (channel->too_long || RING_SIZE - (head - tail) < line.len) {
         atomic_fetch_add_explicit(&channel->dropped, 1, memory_order_relaxed);
         return;
     }
