@@ -159,10 +159,15 @@ function CONVERT.Map(value, kind)
   return out
 end
 
--- JSON value → value of the language, or nil when it does not fit the type.
 function convert(value, kind)
   return CONVERT[kind.kind](value, kind)
 end
+
+--- A decoded JSON value as a value of the language.
+---@param value any  from json.decode with exact_integers
+---@param kind moongate.rules.Type
+---@return any value  nil when it does not fit the type
+M.convert = convert
 
 -- A schema whose accessors read the table `request.values`, which is filled anew for each evaluation.
 local function new_schema(list, request)
@@ -204,8 +209,10 @@ local function convert_fields(schema, given)
   return out
 end
 
--- Lists as the host would hand them in: every item of the list's text form is read as the type that the rule compares.
-local function list_finder(given)
+--- Named lists as the engine asks for them: each item is read as the type that the rule compares. A list that is not given is empty.
+---@param given table|nil  name → array of strings or integers
+---@return fun(name: string, type_name: string): fun(value: any): boolean
+function M.list_finder(given)
   return function(name, type_name)
     local kind = types.parse(type_name)
     local items = given and given[name]
@@ -240,7 +247,7 @@ local function list_finder(given)
 end
 
 local function compile(schema, expression, lists)
-  return rules.compile(schema, { { expression = expression, action = "block" } }, { find_list = list_finder(lists) })
+  return rules.compile(schema, { { expression = expression, action = "block" } }, { find_list = M.list_finder(lists) })
 end
 
 local function mistake_of(diag)

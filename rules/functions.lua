@@ -454,8 +454,8 @@ local function define_regex_replace(known, regex)
       {
         types = STRING, kind = "literal",
         check = function(pattern)
-          local _, message = regex.compile_captures(pattern)
-          return message
+          local found, message = regex.compile_captures(pattern)
+          return not found and message or nil
         end,
       },
       {

@@ -90,6 +90,44 @@ local function rebase(node, base)
   return out
 end
 
+-- The result of a call whose arguments are known, the first one being `first`.
+local function call_with(node, args, first)
+  local values = { first }
+  for i = 2, #args do
+    values[i] = args[i].value
+  end
+  if not node.def.lenient then
+    for i = 1, #args do
+      if values[i] == nil then
+        return nil
+      end
+    end
+  end
+  return node.call(unpack(values, 1, #args))
+end
+
+local function map_call(node, args, elements)
+  local out, n = {}, 0
+  for i = 1, elements.n do
+    local result = call_with(node, args, elements[i])
+    if result ~= nil then
+      n = n + 1
+      out[n] = result
+    end
+  end
+  out.n = n
+  return out
+end
+
+local function others_are_known(args)
+  for i = 2, #args do
+    if args[i].kind ~= "literal" then
+      return false
+    end
+  end
+  return true
+end
+
 local function fold_call(node, env)
   local args, changed, all_known = {}, false, true
   for i, arg in ipairs(node.args) do
@@ -108,22 +146,22 @@ local function fold_call(node, env)
     changed = changed or folded ~= arg
     all_known = all_known and folded.kind == "literal"
   end
-  if node.is_mapped or not all_known then
-    if not changed then
-      return node
+  if node.is_mapped then
+    local base = base_of(args[1])
+    if base.kind == "literal" and base.value == nil then -- `[*]` on a missing value is an empty array
+      return known(node, { n = 0 })
+    elseif base.kind == "literal" and others_are_known(args) then
+      return known(node, map_call(node, args, spread(args[1], base)))
     end
-    local out = copy(node)
-    out.args = args
-    return out
+  elseif all_known then
+    return known(node, call_with(node, args, args[1] and args[1].value))
   end
-  local values = {}
-  for i, arg in ipairs(args) do
-    if arg.value == nil and not node.def.lenient then
-      return known(node, nil)
-    end
-    values[i] = arg.value
+  if not changed then
+    return node
   end
-  return known(node, node.call(unpack(values, 1, #args)))
+  local out = copy(node)
+  out.args = args
+  return out
 end
 
 --- The value with everything known put in its place; a node of kind "literal" when it is known altogether.
