@@ -176,6 +176,19 @@ void moon_conn_turn_begin(struct moon_conn *conn) {
     conn->depth++;
 }
 
+/* The client has sent its last byte, and all of it was handed on: what waits for more bytes ends. A request that is complete is still
+ * answered. */
+static void request_cannot_go_on(struct moon_conn *conn) {
+    struct moon_request *request = conn->request;
+    if (conn->tunnel) {
+        moon_proxy_let_go(request);
+        moon_request_finish(request, false);
+    } else if (!request->body.done) {
+        conn->failed = !request->finished; /* what was answered already still goes out */
+        moon_request_client_gone(request, "the client closed before the end of its request");
+    }
+}
+
 void moon_conn_turn_end(struct moon_conn *conn) {
     struct moon_worker *worker = conn->worker;
     moon_assert(worker->turn == conn);
@@ -184,6 +197,8 @@ void moon_conn_turn_end(struct moon_conn *conn) {
         return;
     }
     process_carry(conn);
+    if (conn->ended && conn->request && !conn->carry.len && !conn->failed)
+        request_cannot_go_on(conn);
     flush(conn);
     if (conn->request && conn->request->consumer == MOON_CONSUME_PROXY && conn->request->exchange.origin)
         moon_origin_flush(conn->request->exchange.origin);
@@ -278,7 +293,7 @@ static void handshake_failed(struct moon_conn *conn) {
 /* A plain HTTP request on a TLS port: say so, in words that every client shows. */
 static bool answer_plain_http(struct moon_conn *conn, struct moon_str bytes) {
     static const char page[] = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nConnection: close\r\n"
-                               "Content-Length: 51\r\n\r\nThis port speaks HTTPS; the request came without it.";
+                               "Content-Length: 52\r\n\r\nThis port speaks HTTPS; the request came without it.";
     if (conn->stream.received != bytes.len || bytes.len < 4)
         return false;
     for (size_t i = 0; i < 3; i++)
@@ -290,7 +305,7 @@ static bool answer_plain_http(struct moon_conn *conn, struct moon_str bytes) {
     return true;
 }
 
-/* The client has sent its last byte (FIN, or close_notify). A request that is complete is still answered. */
+/* The client has sent its last byte (FIN, or close_notify). What follows from it is seen at the end of the turn. */
 static void client_ended(struct moon_conn *conn) {
     conn->ended = true;
     if (!conn->established) {
@@ -299,12 +314,6 @@ static void client_ended(struct moon_conn *conn) {
             moon_record_handshake(conn, "the client closed during the handshake");
         }
         conn->failed = true;
-    } else if (conn->request && (conn->tunnel || !conn->request->body.done)) {
-        process_carry(conn);
-        if (conn->request && (conn->tunnel || (!conn->carry.len && !conn->request->body.done))) {
-            moon_request_client_gone(conn->request, "the client closed before the end of its request");
-            conn->failed = true;
-        }
     }
 }
 
@@ -508,8 +517,10 @@ void moon_conn_request_done(struct moon_conn *conn, bool keep) {
     conn->request = NULL;
     conn->requests++;
     conn->served = true;
+    /* Lingering, since the client may be sending still (the next request, the end of a tunnel): closing a socket with unread bytes
+     * is a reset, and what we sent last would be lost with it. */
     if (!keep || conn->tunnel || conn->worker->draining)
-        conn->close_soon = true;
+        moon_conn_close_soon(conn, true);
 }
 
 void moon_conn_begin_tunnel(struct moon_conn *conn) {

@@ -11,6 +11,9 @@
 
 #define POOL_SLOTS 256
 #define ORIGIN_OUT_CEILING (1024 * 1024)
+/* Behind the slots: those that were let go and have yet to send their last bytes. */
+#define LEAVING POOL_SLOTS
+#define LEAVING_MS 10000
 
 /* One attempt's socket. Apart from the connection, so that a second address can be tried while the first socket closes. */
 struct origin_socket {
@@ -36,12 +39,13 @@ struct moon_origin_conn {
     bool warm;     /* came from the pool */
     bool handing;  /* a `bytes` event is under way */
     bool returned; /* given back during it */
+    bool leaving;  /* let go: only its last bytes go out */
     bool dead;
 };
 
 void moon_origin_pools_init(struct moon_worker *worker) {
-    worker->origin_pools = moon_alloc(POOL_SLOTS * sizeof *worker->origin_pools);
-    for (int i = 0; i < POOL_SLOTS; i++)
+    worker->origin_pools = moon_alloc((LEAVING + 1) * sizeof *worker->origin_pools);
+    for (int i = 0; i <= LEAVING; i++)
         moon_list_init(&worker->origin_pools[i]);
     moon_buf_init(&worker->origin_plain_out, ORIGIN_OUT_CEILING);
     moon_buf_init(&worker->origin_cipher_out, ORIGIN_OUT_CEILING * 2);
@@ -204,7 +208,7 @@ static void after_hand_out(struct moon_origin_conn *origin) {
 
 static void on_bytes(struct moon_stream *stream, struct moon_str bytes) {
     struct moon_origin_conn *origin = of_stream(stream);
-    if (!origin || origin->dead)
+    if (!origin || origin->dead || origin->leaving)
         return;
     if (!origin->terms->tls) {
         if (hand_out(origin, bytes))
@@ -224,6 +228,11 @@ static void on_bytes(struct moon_stream *stream, struct moon_str bytes) {
         size_t got = 0;
         int rc = moon_tls_session_read(origin->tls, &wire, worker->plain_room, MOON_PLAIN_ROOM, &got);
         if (rc == 0) {
+            /* What the session has to say itself (an alert) goes out now: the buffer is every origin's. */
+            if (worker->origin_cipher_out.len && send_cipher(origin) != 0) {
+                fail(origin, MOON_ORIGIN_RESET, "the connection was lost");
+                return;
+            }
             if (!hand_out(origin, moon_str(worker->plain_room, got)))
                 return;
             continue;
@@ -454,8 +463,32 @@ void moon_origin_return(struct moon_origin_conn **pointer, bool keep) {
         put_into_pool(origin);
 }
 
+void moon_origin_let_go(struct moon_origin_conn **pointer) {
+    struct moon_origin_conn *origin = *pointer;
+    *pointer = NULL;
+    if (!origin)
+        return;
+    struct moon_worker *worker = origin->worker;
+    bool lost = !origin->ready || moon_origin_flush(origin) != 0;
+    origin->borrower = NULL;
+    if (!lost && origin->tls) {
+        struct moon_tls_wire wire = {.in = MOON_STR_NONE, .out = &worker->origin_cipher_out};
+        moon_tls_session_shutdown(origin->tls, &wire);
+        lost = send_cipher(origin) != 0;
+    }
+    if (lost || worker->closing) {
+        destroy(origin);
+        return;
+    }
+    origin->leaving = true;
+    moon_stream_end(&origin->socket->stream);
+    moon_stream_read(&origin->socket->stream, true); /* unread bytes would turn our end into a reset */
+    moon_list_append(&worker->origin_pools[LEAVING], &origin->link);
+    moon_deadline_set(&worker->clock, &origin->deadline, LEAVING_MS);
+}
+
 void moon_origin_pools_close(struct moon_worker *worker) {
-    for (int i = 0; i < POOL_SLOTS; i++) {
+    for (int i = 0; i <= LEAVING; i++) {
         struct moon_link *slot = &worker->origin_pools[i];
         while (!moon_list_is_empty(slot))
             destroy(MOON_LINKED(slot->next, struct moon_origin_conn, link));

@@ -50,10 +50,14 @@ void moon_origin_expect(struct moon_origin_conn *origin, uint64_t within_ms);
 /* Gives it back; clears *origin. `keep` false closes it. Afterwards no event comes. */
 void moon_origin_return(struct moon_origin_conn **origin, bool keep);
 
+/* Gives it back for good, but what was written still goes out, and then the end: within a bound, while whatever the origin still
+ * sends is dropped. Clears *origin; NULL inside is fine. */
+void moon_origin_let_go(struct moon_origin_conn **origin);
+
 /* The pool. A connection is only ever used again for equal terms (their key), so a change of an origin needs no retiring: what it
  * leaves behind idles out. */
 void moon_origin_pools_init(struct moon_worker *worker);
-/* Closes every warm connection. */
+/* Closes every connection that nobody has borrowed. */
 void moon_origin_pools_close(struct moon_worker *worker);
 void moon_origin_pools_deinit(struct moon_worker *worker);
 

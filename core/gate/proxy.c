@@ -129,6 +129,11 @@ void moon_proxy_tunnel(struct moon_request *request, struct moon_str bytes) {
     }
 }
 
+void moon_proxy_let_go(struct moon_request *request) {
+    moon_assert(request->exchange.tunnel);
+    moon_origin_let_go(&request->exchange.origin);
+}
+
 void moon_proxy_release(struct moon_request *request) {
     struct moon_exchange *exchange = &request->exchange;
     moon_origin_return(&exchange->origin, false);
@@ -280,6 +285,16 @@ static void write_payload(struct moon_request *request, struct moon_str payload)
     moon_conn_flush_if_large(conn);
 }
 
+/* A client that is slower than its origin makes the origin wait. */
+static void pause_if_full(struct moon_request *request) {
+    struct moon_exchange *exchange = &request->exchange;
+    if (!exchange->origin || !moon_conn_is_full(request->conn))
+        return;
+    exchange->origin_paused = true;
+    moon_origin_read(exchange->origin, false);
+    moon_origin_expect(exchange->origin, 0); /* it is the client who is slow: its own deadline watches */
+}
+
 /* Takes what it can off *input. The request may have ended afterwards. */
 static void relay(struct moon_request *request, struct moon_str *input) {
     struct moon_exchange *exchange = &request->exchange;
@@ -290,6 +305,7 @@ static void relay(struct moon_request *request, struct moon_str *input) {
     if (exchange->tunnel) {
         write_payload(request, *input);
         input->len = 0;
+        pause_if_full(request);
         return;
     }
     for (;;) {
@@ -307,11 +323,7 @@ static void relay(struct moon_request *request, struct moon_str *input) {
         if (payload.len)
             write_payload(request, payload);
     }
-    if (moon_conn_is_full(request->conn) && exchange->origin) {
-        exchange->origin_paused = true;
-        moon_origin_read(exchange->origin, false);
-        moon_origin_expect(exchange->origin, 0); /* it is the client who is slow: its own deadline watches */
-    }
+    pause_if_full(request);
 }
 
 static void on_bytes(void *borrower, struct moon_str *plaintext) {

@@ -39,6 +39,8 @@ bool moon_proxy_takes_body(const struct moon_request *request);
 void moon_proxy_upload(struct moon_request *request, struct moon_str payload, bool end);
 /* After the upgrade: bytes from the client. */
 void moon_proxy_tunnel(struct moon_request *request, struct moon_str bytes);
+/* After the upgrade: the client has ended. What was put together and what waits still goes to the origin. */
+void moon_proxy_let_go(struct moon_request *request);
 /* The client's socket has room again. */
 void moon_proxy_client_drained(struct moon_request *request);
 /* Drops the origin's connection, whatever its state. */

@@ -106,8 +106,6 @@ void moon_request_finish(struct moon_request *request, bool keep) {
     bool whole = request->body.done;
     release(request);
     moon_conn_request_done(conn, keep && whole);
-    if (!keep || !whole)
-        moon_conn_close_soon(conn, !whole);
 }
 
 void moon_request_client_gone(struct moon_request *request, const char *why) {
@@ -261,7 +259,8 @@ static bool read_head(struct moon_request *request, struct moon_str bytes, struc
     }
     request->method = head->method;
     request->minor_version = head->minor_version;
-    request->keep_alive = head->keep_alive;
+    /* Whoever asks to switch may go on in the other protocol at once: nothing behind it is ever read as a request. */
+    request->keep_alive = head->keep_alive && !head->upgrade_websocket;
     request->is_head = moon_str_equal(head->method, MOON_STR("HEAD"));
     request->expect_continue = head->expect_continue && head->minor_version == 1;
     request->uri = request->target.uri;

@@ -18,7 +18,7 @@ bool moon_resolve_literal(struct moon_address *address, struct moon_str host, un
     char text[INET6_ADDRSTRLEN];
     if (host.len >= 2 && host.data[0] == '[' && host.data[host.len - 1] == ']')
         host = moon_str(host.data + 1, host.len - 2);
-    if (!host.len || host.len >= sizeof text)
+    if (!host.len || host.len >= sizeof text || memchr(host.data, 0, host.len))
         return false;
     memcpy(text, host.data, host.len);
     text[host.len] = 0;
