@@ -1,8 +1,8 @@
 -- moongate.eval: `moongate eval`: one expression, or JSON lines of them, against fields given as JSON.
 --
--- For people who write rules and for tests that bring their own cases: it compiles with the very engine that serves requests,
--- only the fields come from JSON. run() takes its streams as arguments and returns the exit code (0 fine, 1 failed, 2 usage).
--- Called by the command line. Reads the files it is given and nothing else.
+-- For people who write rules and for tests that bring their own cases: it compiles with the very engine that serves
+-- requests, only the fields come from JSON. run() takes its streams as arguments and returns the exit code (0 fine, 1
+-- failed, 2 usage). Called by the command line. Reads the files it is given and nothing else.
 
 local fields_module_name = "moongate.fields"
 local integer = require "moongate.rules.integer"
@@ -209,7 +209,8 @@ local function convert_fields(schema, given)
   return out
 end
 
---- Named lists as the engine asks for them: each item is read as the type that the rule compares. A list that is not given is empty.
+--- Named lists as the engine asks for them: each item is read as the type that the rule compares. A list that is not
+--- given is empty.
 ---@param given table|nil  name → array of strings or integers
 ---@return fun(name: string, type_name: string): fun(value: any): boolean
 function M.list_finder(given)

@@ -1,10 +1,11 @@
--- moongate.json: JSON both ways. The decoder is strict (RFC 8259) because strangers write what it reads; it works in linear
--- time, never deeper than its limit, and says where a text is wrong. The encoder is dkjson's.
+-- moongate.json: JSON both ways. The decoder is strict (RFC 8259) because strangers write what it reads; it works in
+-- linear time, never deeper than its limit, and says where a text is wrong. The encoder is dkjson's.
 --
--- The elements are read by rules/json_text.lua, which the rules language needs too; here they become tables.
--- Decoded: objects and arrays are tables that know which of the two they are (is_array, is_object), null is M.null, so that an
--- absent member and a null one stay apart. Numbers are Lua numbers; with `exact_integers` an integer beyond 2^53 becomes an
--- Integer that keeps its digits. Called by the admin API, by eval and by whatever else reads JSON. Does no I/O.
+-- The elements are read by rules/json_text.lua, which the rules language needs too; here they become tables. Decoded:
+-- objects and arrays are tables that know which of the two they are (is_array, is_object), null is M.null, so that an
+-- absent member and a null one stay apart. Numbers are Lua numbers; with `exact_integers` an integer beyond 2^53
+-- becomes an Integer that keeps its digits. Called by the admin API, by eval and by whatever else reads JSON. Does no
+-- I/O.
 
 local dkjson = require "dkjson"
 local json_text = require "moongate.rules.json_text"
@@ -196,7 +197,8 @@ local function collect_keys(value, keys, depth)
   end
 end
 
---- Encodes a value. Tables from decode(), array() and object() keep their kind; others are arrays when they look like one.
+--- Encodes a value. Tables from decode(), array() and object() keep their kind; others are arrays when they look like
+--- one.
 ---@param value any
 ---@param options { sorted: boolean|nil, order: string[]|nil, indent: boolean|nil } | nil
 ---  sorted: members by name, the same text for the same value; order: these members first, in this order

@@ -1,7 +1,7 @@
 -- moongate.rules.check: the type rules. Every mistake of typing is found here, so none is left for run time.
 --
--- parse.lua calls these functions while it builds the tree (what may follow an operator depends on the type before it); each
--- returns a typed node or raises a mistake through lex.fail. Keeps no state.
+-- parse.lua calls these functions while it builds the tree (what may follow an operator depends on the type before
+-- it); each returns a typed node or raises a mistake through lex.fail. Keeps no state.
 --
 -- Nodes of values:     field, index, key, each, call, literal        .type is the type of one element when .mapped > 0
 -- Nodes of conditions: and, or, xor, not, any, all, test, compare    .type is Boolean or Array<Boolean>
@@ -72,7 +72,9 @@ function M.access(text, of, what, value, pos, stop)
     local shown = what == "index" and integer.to_decimal(value) or what == "key" and ("%q"):format(value) or "*"
     fail(text, pos, stop - pos, ("cannot access index %s for type %s"):format(shown, of.type.label))
   end
-  local node = { kind = what, of = of, type = of.type.of, mapped = of.mapped, may_miss = true, pos = of.pos, stop = stop }
+  local node = {
+    kind = what, of = of, type = of.type.of, mapped = of.mapped, may_miss = true, pos = of.pos, stop = stop,
+  }
   if what == "index" then
     node.position = value
     node.key = of.key .. "[" .. integer.to_decimal(value) .. "]"

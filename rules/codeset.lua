@@ -1,7 +1,7 @@
 -- moongate.rules.codeset: sets of bytes or code points as sorted ranges, for the classes of regular expressions.
 --
--- A set is a list of { first, last }, sorted, not touching. Every function returns a new set or the same one unchanged; sets are
--- never changed in place. Knows nothing of syntax.
+-- A set is a list of { first, last }, sorted, not touching. Every function returns a new set or the same one
+-- unchanged; sets are never changed in place. Knows nothing of syntax.
 
 local sort = table.sort
 local max, min = math.max, math.min

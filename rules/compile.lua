@@ -1,8 +1,9 @@
 -- moongate.rules.compile: specialised rules → a ruleset that runs.
 --
--- Loads the generated source (rulesets of one shape share it through a bounded cache), binds constants and accessors, and
--- keeps a second, slower form at hand for the request on which an accessor fails: rule by rule, where an error in a block rule
--- counts as a match and elsewhere as none. Called by document.lua. A ruleset belongs to one Lua state and one request at a time.
+-- Loads the generated source (rulesets of one shape share it through a bounded cache), binds constants and accessors,
+-- and keeps a second, slower form at hand for the request on which an accessor fails: rule by rule, where an error in
+-- a block rule counts as a match and elsewhere as none. Called by document.lua. A ruleset belongs to one Lua state
+-- and one request at a time.
 
 local generate = require "moongate.rules.generate"
 local integer = require "moongate.rules.integer"
@@ -30,8 +31,8 @@ local HELPERS = {
   all = runtime.all,
 }
 
--- Two generations of loaded sources: when the young one is full it becomes the old one, and what was in the old one and is not
--- asked for again is let go.
+-- Two generations of loaded sources: when the young one is full it becomes the old one, and what was in the old one
+-- and is not asked for again is let go.
 local CACHE_SIZE = 512
 local young, old, young_count = {}, {}, 0
 
@@ -81,17 +82,25 @@ end
 local Ruleset = {}
 Ruleset.__index = Ruleset
 
---- The generated source, for people.
+local function escape(c)
+  return format("\\%03d", c:byte())
+end
+
+local function shown(value)
+  if type(value) ~= "string" then
+    return type(value)
+  end
+  return (format("%q", value):gsub("\\\n", "\\n"):gsub("[%c\127-\255]", escape))
+end
+
+--- The generated source, for people: constants and accessors of each function stand above it.
 ---@return string
 function Ruleset:code()
   local parts = {}
   for i, chunk in ipairs(self.chunks) do
     parts[#parts + 1] = format("-- function %d of %d\n", i, #self.chunks)
     for k, value in ipairs(chunk.constants) do
-      local shown = type(value) == "string" and format("%q", value):gsub("\\\n", "\\n"):gsub("[%c\127-\255]", function(c)
-        return format("\\%03d", c:byte())
-      end) or type(value)
-      parts[#parts + 1] = format("-- K[%d]: %s\n", k, shown)
+      parts[#parts + 1] = format("-- K[%d]: %s\n", k, shown(value))
     end
     for k, field in ipairs(chunk.fields) do
       parts[#parts + 1] = format("-- A%d: %s\n", k, field.name)
@@ -184,8 +193,9 @@ local function guarded_runner(plans, options, state)
 end
 
 --- Makes a ruleset from specialised rules.
----@param plans table[]  moongate.rules.Plan with .index, the place in the caller's list, and .ordinal, the place in this one
----@param options { on_log: fun(index: integer)|nil, on_error: fun(index: integer, err: any)|nil, access: table<string, fun(): any>|nil }
+---@param plans table[]  moongate.rules.Plan, with .index: the place in the caller's list
+---@param options { on_log: fun(index: integer)|nil, on_error: fun(index: integer, err: any)|nil, access: table|nil }
+---  access: field name → accessor, in place of the schema's
 ---@return moongate.rules.Ruleset
 function M.ruleset(plans, options)
   local chunks, cell_count = generate.rules(plans)

@@ -1,7 +1,8 @@
 -- moongate.rules.diagnostic: what is wrong with an expression, and where.
 --
--- The parser raises a small table {message, pos, length}; the public functions turn it into a Diagnostic for the caller.
--- Lines and columns count from 1; columns count bytes, since that is what the caller can slice. Knows nothing of the language.
+-- The parser raises a small table {message, pos, length}; the public functions turn it into a Diagnostic for the
+-- caller. Lines and columns count from 1; columns count bytes, since that is what the caller can slice. Knows nothing
+-- of the language.
 
 local find, rep, sub = string.find, string.rep, string.sub
 

@@ -1,8 +1,8 @@
 -- moongate.rules.document: a list of rules, parsed and checked once, specialised for each hostname.
 --
--- Rules that can only match for certain values of a field (`http.host eq "a"`, `http.host in {…}` among the terms of an `and`)
--- are indexed by those values, so that specialising for one of ten thousand hosts touches that host's rules and the general
--- ones only. The parsed document never changes; the rulesets made from it live on without it.
+-- Rules that can only match for certain values of a field (`http.host eq "a"`, `http.host in {…}` among the terms of
+-- an `and`) are indexed by those values, so that specialising for one of ten thousand hosts touches that host's rules
+-- and the general ones only. The parsed document never changes; the rulesets made from it live on without it.
 
 local compile = require "moongate.rules.compile"
 local diagnostic = require "moongate.rules.diagnostic"
@@ -13,8 +13,8 @@ local pcall, type = pcall, type
 
 local M = {}
 
--- What a match of each action does to the evaluation. "verdict": ends it, and the rule is the answer. "report": told to the
--- host, which acts on it, and the next rule follows.
+-- What a match of each action does to the evaluation. "verdict": ends it, and the rule is the answer. "report": told
+-- to the host, which acts on it, and the next rule follows.
 local EFFECT = {
   block = "verdict",
   managed_challenge = "verdict",

@@ -1,25 +1,30 @@
 -- moongate.rules.emit: writes the body of one generated function: statements for values, expressions for conditions.
 --
--- Nothing of an expression's text reaches the source: strings, sets, matchers and functions travel in the constants table K,
--- and only integers that we print ourselves stand in the text. Each value (a field, an indexed field, a call) has a slot, a local
--- variable that is filled when the value is first reached; what is surely filled is not asked again. Called by generate.lua.
+-- Nothing of an expression's text reaches the source: strings, sets, matchers and functions travel in the constants
+-- table K, and only integers that we print ourselves stand in the text. Each value (a field, an indexed field, a
+-- call) has a slot, a local variable that is filled when the value is first reached; what is surely filled is not
+-- asked again. Called by generate.lua.
 --
 -- Bounds of Lua functions that shape this file: 200 locals, 60 upvalues, about 200 nested blocks.
 
+local emit_array = require "moongate.rules.emit_array"
+local emit_compare = require "moongate.rules.emit_compare"
 local functions = require "moongate.rules.functions"
 local integer = require "moongate.rules.integer"
-local operators = require "moongate.rules.operators"
 local types = require "moongate.rules.types"
 
 local concat, format, rep = table.concat, string.format, string.rep
 
 local MAX_LOCALS = 120    -- slots beyond live in the table C
 local MAX_NEST = 40       -- open blocks; a deeper condition moves to a function of its own
+local MAX_VALUE_NEST = 20 -- open blocks beyond which parts of a value are filled first
 local MAX_INLINE = 12     -- parentheses within one expression
-local MAX_RANGES = 4      -- items of a set asked one by one
 
 local Emitter = {}
 Emitter.__index = Emitter
+
+Emitter.compare = emit_compare.compare
+Emitter.spread, Emitter.array = emit_array.spread, emit_array.array
 
 local M = {}
 
@@ -216,22 +221,8 @@ function Emitter:arguments(node, from)
   return args, guards
 end
 
--- starts_with and ends_with a literal, and their kin among the wildcards: as cheap as an equality once it is compiled.
-function Emitter:begins(x, prefix)
-  if prefix == "" then
-    return "true"
-  end
-  return format("%s(%s, 1, %d) == %s", self:helper("sub"), x, #prefix, self:constant(prefix))
-end
-
-function Emitter:ends(x, suffix)
-  if suffix == "" then
-    return "true"
-  end
-  return format("%s(%s, -%d) == %s", self:helper("sub"), x, #suffix, self:constant(suffix))
-end
-
-local INLINE_CALL = { begins = Emitter.begins, ends = Emitter.ends }
+-- Calls that are written out when their second argument is a literal; named by the function's `inline`.
+local INLINE_CALL = { begins = emit_compare.begins, ends = emit_compare.ends }
 
 -- The call itself, its arguments being expressions.
 function Emitter:call(node, args)
@@ -275,7 +266,18 @@ function WRITE_VALUE.call(self, node, name)
   self.temps_in_use = temps
 end
 
---- The value as an expression without side effects; writes the statements that fill its slot unless it is surely filled.
+-- Fills what a value is made of before its own blocks are opened, so that calls within calls do not become blocks
+-- within blocks.
+function Emitter:fill_parts(node)
+  for _, part in ipairs(node.args or { node.of }) do
+    if part.key and part.mapped == 0 then
+      self:value(part)
+    end
+  end
+end
+
+--- The value as an expression without side effects; writes the statements that fill its slot unless it is surely
+--- filled.
 function Emitter:value(node)
   if node.kind == "literal" then
     return self:constant(node.value)
@@ -286,6 +288,9 @@ function Emitter:value(node)
   end
   local write = WRITE_VALUE[node.kind]
   if slot.was_touched or slot.cell then
+    if self.nest > MAX_VALUE_NEST then
+      self:fill_parts(node)
+    end
     -- Perhaps filled: on another path, or by another function.
     self:open(format("if %s == nil then", slot.name))
     local mark = #self.trail
@@ -309,59 +314,6 @@ function Emitter:value(node)
   return slot.name
 end
 
--- A loop over the values that a chain with `[*]` spreads out. `body(element)` writes what happens to each; `is_over`, if
--- given, is the condition on which outer loops end too (the body itself breaks the innermost).
-function Emitter:spread(node, body, is_over)
-  local steps = {}
-  local base = node
-  while base.mapped > 0 do
-    steps[#steps + 1] = base
-    base = base.of
-  end
-  local name = self:value(base)
-  local mark = #self.trail
-  if base.may_miss then
-    self:open(format("if %s ~= nil then", name))
-  end
-  local function step(i, value, is_inner)
-    local at = steps[i]
-    if not at then
-      body(value)
-    elseif at.kind == "each" then
-      local list = value
-      if at.of.type.kind == "Map" then
-        list = self:fresh("m")
-        self:line(format("local %s = %s(%s)", list, self:helper("sorted_values"), value))
-      end
-      local i_name, element = self:fresh("i"), self:fresh("e")
-      self:open(format("for %s = 1, %s.n do", i_name, list))
-      self:line(format("local %s = %s[%s]", element, list, i_name))
-      step(i - 1, element, true)
-      self:close()
-      if is_over and is_inner then
-        self:line(format("if %s then break end", is_over))
-      end
-    else
-      local element = self:fresh("e")
-      if at.kind == "index" then
-        self:line(format("local %s", element))
-        self:line(format("if %s.n > %s then %s = %s[%s] end", value, self:constant(at.position), element, value,
-          self:constant(at.position + 1)))
-      else
-        self:line(format("local %s = %s[%s]", element, value, self:constant(at.name)))
-      end
-      self:open(format("if %s ~= nil then", element))
-      step(i - 1, element, is_inner)
-      self:close()
-    end
-  end
-  step(#steps, name, false)
-  if base.may_miss then
-    self:close()
-  end
-  self:forget(mark)
-end
-
 -- A variable for an intermediate Boolean.
 function Emitter:temp()
   self.temps_in_use = self.temps_in_use + 1
@@ -369,157 +321,6 @@ function Emitter:temp()
     self.temps = self.temps_in_use
   end
   return "t" .. self.temps_in_use
-end
-
-local ORDER = {
-  String = { lt = "less", le = "less_equal", gt = "less", ge = "less_equal" },
-  Integer = { lt = "integer_less", le = "integer_less_equal", gt = "integer_less", ge = "integer_less_equal" },
-}
-
--- The few forms worth writing out; nil sends the comparison to its predicate.
-local INLINE = {}
-
-function INLINE.eq(self, node, x)
-  return format("%s == %s", x, self:constant(node.right)), true
-end
-
-function INLINE.ne(self, node, x)
-  return format("%s ~= %s", x, self:constant(node.right))
-end
-
-local function write_order(self, node, x)
-  local names = ORDER[node.left.type.kind]
-  if not names then
-    return nil
-  end
-  local helper, right = self:helper(names[node.op]), self:constant(node.right)
-  if node.op == "gt" or node.op == "ge" then
-    return format("%s(%s, %s)", helper, right, x)
-  end
-  return format("%s(%s, %s)", helper, x, right)
-end
-
-INLINE.lt, INLINE.le, INLINE.gt, INLINE.ge = write_order, write_order, write_order, write_order
-
--- A handful of ranges is asked one by one; more are left to the binary search.
-local function write_ranges(self, node, x)
-  local items, kind = node.right.items, node.left.type.kind
-  if #items > MAX_RANGES then
-    return nil
-  end
-  local below = self:helper(kind == "Integer" and "integer_less_equal" or "less_equal")
-  local parts = {}
-  for i, item in ipairs(items) do
-    local first, last = item[1], item[2]
-    if not last or last == first then
-      parts[i] = format("%s == %s", x, self:constant(first))
-    else
-      local family = kind == "IP" and format("#%s == %d and ", x, #first) or ""
-      parts[i] = format("%s%s(%s, %s) and %s(%s, %s)", family, below, self:constant(first), x, below, x,
-        self:constant(last))
-    end
-  end
-  return "(" .. concat(parts, " or ") .. ")"
-end
-
-INLINE["in"] = function(self, node, x)
-  local set = node.right
-  if set.list then
-    return format("%s(%s) == true", self:constant(set.contains), x)
-  elseif set.in_range then
-    return write_ranges(self, node, x)
-  elseif set.count == 0 then
-    return "false", true
-  elseif set.count == 1 then
-    return format("%s == %s", x, self:constant((next(set.members)))), true
-  end
-  return format("%s[%s] ~= nil", self:constant(set.members), x), false
-end
-
-function INLINE.contains(self, node, x)
-  return format("%s(%s, %s, 1, true) ~= nil", self:helper("find"), x, self:constant(node.right))
-end
-
-INLINE["strict wildcard"] = function(self, node, x)
-  local pieces = node.right.pieces
-  local head, tail = pieces[1], pieces[#pieces]
-  if #pieces == 1 then
-    return format("%s == %s", x, self:constant(head)), true
-  elseif #pieces == 2 and (head == "" or tail == "") then
-    return head == "" and self:ends(x, tail) or self:begins(x, head)
-  elseif #pieces == 2 then
-    return format("#%s >= %d and %s and %s", x, #head + #tail, self:begins(x, head), self:ends(x, tail))
-  elseif #pieces == 3 and head == "" and tail == "" then
-    return format("%s(%s, %s, 1, true) ~= nil", self:helper("find"), x, self:constant(pieces[2]))
-  end
-  return nil
-end
-
---- One comparison as an expression that is true or false.
----@param node table  kind "compare"
----@param x string    the left-hand side, a name
----@param may_miss boolean
----@param op string|nil  asked in place of the node's own
-function Emitter:compare(node, x, may_miss, op)
-  local inline = INLINE[op or node.op]
-  local expression, takes_nil
-  if inline then
-    expression, takes_nil = inline(self, node, x)
-  end
-  if not expression then
-    local right = node.right
-    if type(right) ~= "table" then
-      right = node
-    end
-    -- One predicate per right-hand side, so that specialisations of one document share it.
-    local slot = op and "folded_predicate" or "predicate"
-    right[slot] = right[slot] or operators.predicate(node, op)
-    expression = format("%s(%s)", self:constant(right[slot]), x)
-  end
-  if may_miss and not takes_nil then
-    return format("(%s ~= nil and %s)", x, expression)
-  end
-  return expression
-end
-
-local EMPTY = { n = 0 }
-local PAIR = { ["and"] = "both", ["or"] = "either", ["xor"] = "differ" }
-
--- An array of Booleans as the name of a block-local variable or a constant.
-function Emitter:array(node)
-  local kind = node.kind
-  if PAIR[kind] then
-    local list = self:array(node[1])
-    for i = 2, #node do
-      local name, right = self:fresh("b"), self:array(node[i])
-      self:line(format("local %s = %s(%s, %s)", name, self:helper(PAIR[kind]), list, right))
-      list = name
-    end
-    return list
-  end
-  if kind == "constants" then
-    return self:constant(node.values)
-  elseif kind == "not" then
-    local of, name = self:array(node.of), self:fresh("b")
-    self:line(format("local %s = %s(%s)", name, self:helper("negate"), of))
-    return name
-  elseif kind == "compare" or node.value.mapped > 0 then
-    local name, n = self:fresh("b"), self:fresh("n")
-    self:line(format("local %s, %s = {}, 0", name, n))
-    self:spread(kind == "compare" and node.left or node.value, function(element)
-      local result = kind == "compare" and self:compare(node, element, false) or element .. " == true"
-      self:line(format("%s = %s + 1; %s[%s] = %s", n, n, name, n, result))
-    end)
-    self:line(format("%s.n = %s", name, n))
-    return name
-  end
-  local value = self:value(node.value)
-  if not node.value.may_miss then
-    return value
-  end
-  local name = self:fresh("b")
-  self:line(format("local %s = %s or %s", name, value, self:constant(EMPTY)))
-  return name
 end
 
 local LOWER = functions.lower
@@ -555,41 +356,10 @@ WRITE_CONDITION["not"] = function(self, node, d)
   return "not (" .. of .. ")", depth + 1
 end
 
--- any(c), all(c) and their negations over one chain become a loop that stops at the first decisive element.
-local function write_quantified(self, node, d)
-  local is_any, of, negated = node.kind == "any", node.of, false
-  while of.kind == "not" do
-    of, negated = of.of, not negated
-  end
-  self:open("do")
-  if of.kind == "compare" or of.kind == "test" then
-    self:line(format("%s = %s", d, is_any and "false" or "true"))
-    local over = is_any and d or "not " .. d
-    local chain = of.left or of.value
-    if chain.mapped == 0 then
-      chain = { kind = "each", of = chain, mapped = 1, type = types.boolean }
-    end
-    self:spread(chain, function(element)
-      local hit = of.kind == "compare" and self:compare(of, element, false) or element .. " == true"
-      if is_any == negated then
-        hit = "not (" .. hit .. ")"
-      end
-      self:line(format("if %s then %s = %s; break end", hit, d, is_any and "true" or "false"))
-    end, over)
-  else
-    local mark = #self.trail
-    local list = self:array(node.of)
-    self:line(format("%s = %s(%s)", d, self:helper(node.kind), list))
-    self:forget(mark)
-  end
-  self:close()
-  return d, 0
-end
+WRITE_CONDITION.any, WRITE_CONDITION.all = emit_array.quantified, emit_array.quantified
 
-WRITE_CONDITION.any, WRITE_CONDITION.all = write_quantified, write_quantified
-
--- `and` and `or`: operands that are plain expressions are joined; one that needs statements first runs in a block that is only
--- entered while the answer is open.
+-- `and` and `or`: operands that are plain expressions are joined; one that needs statements first runs in a block
+-- that is only entered while the answer is open.
 local function write_chain(self, node, d)
   local is_and = node.kind == "and"
   local word = is_and and " and " or " or "
@@ -643,8 +413,9 @@ local function split_off(self, node)
   chunk.was_split = true
   local inner = M.new(chunk)
   local body = inner:finish(node)
-  local name = "f" .. (#chunk.functions + 1)
-  chunk.functions[#chunk.functions + 1] = format("local function %s()\n%send", name, body)
+  -- In a table, since a function may have 200 locals and 60 upvalues only.
+  local name = "F[" .. (#chunk.functions + 1) .. "]"
+  chunk.functions[#chunk.functions + 1] = format("%s = function()\n%send", name, body)
   return name .. "()", 0
 end
 

@@ -84,7 +84,8 @@ function M.percent_decode(text)
   return (gsub(text, "%%([0-9A-Fa-f][0-9A-Fa-f])", from_hex))
 end
 
--- %uHHHH at pos: the bytes it stands for and the place after it. Two surrogates in a row are one character; one alone is none.
+-- %uHHHH at pos: the bytes it stands for and the place after it. Two surrogates in a row are one character; one alone
+-- is none.
 local function unicode_at(text, pos)
   local digits = match(text, "^%%[uU]([0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f][0-9A-Fa-f])", pos)
   if not digits then

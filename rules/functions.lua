@@ -1,13 +1,14 @@
 -- moongate.rules.functions: the functions of the language, each describing itself.
 --
--- A function is a table: name, help, params, returns, call. A param is { types = {Type…}, arrays = true|nil (any array),
--- maps = true|nil, kind = "any" | "field" | "literal", optional, repeats, check = fun(literal): message|nil,
--- check_node = fun(node, args): message|nil }. `resolve(kinds, args)` chooses result and implementation where they depend on the
--- arguments. A function is called with values that are present: a missing argument makes the result missing before the call,
--- unless `lenient` is set. `may_miss` says that the call itself can answer nil; `inline` names a form that the generator writes
--- out; `once` a group of which an expression may call one. Everything is pure: same arguments, same answer.
+-- A function is a table: name, help, params, returns, call. A param is { types = {Type…}, arrays = true|nil (any
+-- array), maps = true|nil, kind = "any" | "field" | "literal", optional, repeats, check = fun(literal): message|nil,
+-- check_node = fun(node, args): message|nil }. `resolve(kinds, args)` chooses result and implementation where they
+-- depend on the arguments. A function is called with values that are present: a missing argument makes the result
+-- missing before the call, unless `lenient` is set. `may_miss` says that the call itself can answer nil; `inline`
+-- names a form that the generator writes out; `once` a group of which an expression may call one. Everything is pure:
+-- same arguments, same answer.
 --
--- What needs the host (hashes) is in builtin(crypto); schema.lua asks for the table once per schema.
+-- What needs the host's hashes or regular expressions stands in functions_host.lua, which also puts the table together.
 
 local encodings = require "moongate.rules.encodings"
 local integer = require "moongate.rules.integer"
@@ -15,11 +16,10 @@ local ip = require "moongate.rules.ip"
 local json_text = require "moongate.rules.json_text"
 local order = require "moongate.rules.order"
 local replace = require "moongate.rules.replace"
-local signed_url = require "moongate.rules.signed_url"
 local types = require "moongate.rules.types"
 local wildcard = require "moongate.rules.wildcard"
 
-local byte, find, format, gsub, match, sub = string.byte, string.find, string.format, string.gsub, string.match, string.sub
+local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
 local concat, select, tostring, type = table.concat, select, tostring, type
 
 local M = {}
@@ -135,7 +135,8 @@ define {
   end,
 }
 
--- A byte position, negative ones counted from the end, as a place between 0 and the length. Wide integers are beyond either end.
+-- A byte position, negative ones counted from the end, as a place between 0 and the length. Wide integers are beyond
+-- either end.
 local function clamp(position, length)
   if type(position) ~= "number" then
     return integer.less(position, 0) and 0 or length
@@ -174,7 +175,9 @@ define {
 
 define {
   name = "url_decode", help = "%HH and + decoded once; option r: until nothing changes, u: %uHHHH too",
-  params = { { types = STRING, kind = "field" }, { types = STRING, kind = "literal", optional = true, check = flags "ru" } },
+  params = {
+    { types = STRING, kind = "field" }, { types = STRING, kind = "literal", optional = true, check = flags "ru" },
+  },
   returns = types.string,
   call = function(s, options)
     options = options or ""
@@ -210,7 +213,8 @@ local JSON_KEYS = {
 }
 
 define {
-  name = "lookup_json_string", help = "the String at a path of names and positions in a JSON text; missing when there is none",
+  name = "lookup_json_string",
+  help = "the String at a path of names and positions in a JSON text; missing when there is none",
   params = JSON_KEYS, returns = types.string, may_miss = true,
   call = function(text, ...)
     local kind, value = json_text.lookup(text, { ... })
@@ -219,7 +223,8 @@ define {
 }
 
 define {
-  name = "lookup_json_integer", help = "the Integer at a path of names and positions in a JSON text; missing when there is none",
+  name = "lookup_json_integer",
+  help = "the Integer at a path of names and positions in a JSON text; missing when there is none",
   params = JSON_KEYS, returns = types.integer, may_miss = true,
   call = function(text, ...)
     local kind, digits = json_text.lookup(text, { ... })
@@ -288,7 +293,10 @@ define {
   name = "split", help = "the parts of a String between separators, at most so many; the last holds the rest",
   params = {
     { types = STRING },
-    { types = STRING, kind = "literal", check = function(value) return value == "" and "expected a separator" or nil end },
+    {
+      types = STRING, kind = "literal",
+      check = function(value) return value == "" and "expected a separator" or nil end,
+    },
     { types = INTEGER, kind = "literal", check = between(1, 128) },
   },
   returns = types.array(types.string),
@@ -403,100 +411,12 @@ define {
   end,
 }
 
--- The sixteen bytes of a UUID with version 4 and variant set, in its usual form.
-local function format_uuid(bytes)
-  local b = { byte(bytes, 1, 16) }
-  b[7] = b[7] % 16 + 64
-  b[9] = b[9] % 64 + 128
-  for i = 1, 16 do
-    b[i] = format("%02x", b[i])
-  end
-  local text = concat(b)
-  return concat({ sub(text, 1, 8), sub(text, 9, 12), sub(text, 13, 16), sub(text, 17, 20), sub(text, 21) }, "-")
-end
+--- Every function that needs nothing from the host.
+---@type table[]
+M.list = DEFINITIONS
 
-local function define_hashes(known, crypto)
-  known.sha256 = {
-    name = "sha256", help = "the 32 bytes of the SHA-256 digest",
-    params = { { types = STRING } }, returns = types.string,
-    call = crypto.sha256,
-  }
-  known.uuidv4 = {
-    name = "uuidv4", help = "a random UUID made from random bytes; the same bytes give the same UUID",
-    params = { { types = STRING } }, returns = types.string,
-    call = function(seed)
-      -- Digested whatever its length, so that a seed of any shape gives well-spread bytes and does not show through.
-      return format_uuid(crypto.sha256(seed))
-    end,
-  }
-  known.is_timed_hmac_valid_v0 = {
-    name = "is_timed_hmac_valid_v0", help = "whether a text carries a MAC of itself that is right and young enough",
-    params = {
-      { types = STRING, kind = "literal" },
-      { types = STRING, kind = "field" },
-      { types = INTEGER, kind = "literal", check = between(0, 9007199254740992) },
-      { types = INTEGER },
-      { types = INTEGER, kind = "literal", optional = true, check = between(0, 4294967295) },
-      { types = STRING, kind = "literal", optional = true, check = flags "s" },
-    },
-    returns = types.boolean,
-    call = function(key, text, lifetime, now, separator_length, options)
-      return signed_url.is_valid(crypto.hmac_sha256, key, text, lifetime, now, separator_length or 0, options == "s")
-    end,
-  }
-end
-
-local function define_regex_replace(known, regex)
-  known.regex_replace = {
-    name = "regex_replace", help = "the value with the first match of a regular expression replaced",
-    params = {
-      { types = STRING },
-      {
-        types = STRING, kind = "literal",
-        check = function(pattern)
-          local found, message = regex.compile_captures(pattern)
-          return not found and message or nil
-        end,
-      },
-      {
-        types = STRING, kind = "literal",
-        check_node = function(node, args)
-          local _, count = regex.compile_captures(args[2].value)
-          local _, message = replace.parse(node.value, count)
-          return message
-        end,
-      },
-    },
-    once = "replace",
-    resolve = function(_, args)
-      local find_captures, count = regex.compile_captures(args[2].value)
-      local template = replace.parse(args[3].value, count)
-      return types.string, function(value)
-        local captures, first, last = find_captures(value)
-        if not captures then
-          return value
-        end
-        return sub(value, 1, first - 1) .. replace.fill(template, captures) .. sub(value, last + 1)
-      end
-    end,
-  }
-end
-
---- The functions that a host with these primitives offers.
----@param crypto { sha256: (fun(message: string): string), hmac_sha256: (fun(key: string, message: string): string) }
----@param regex table|nil  as in schema.lua; regex_replace exists when it has compile_captures
----@return table<string, table>
-function M.builtin(crypto, regex)
-  local known = {}
-  for _, def in ipairs(DEFINITIONS) do
-    known[def.name] = def
-  end
-  define_hashes(known, crypto)
-  if regex and regex.compile_captures then
-    define_regex_replace(known, regex)
-  end
-  return known
-end
+--- Checks for literals, shared with functions_host.lua.
+M.between, M.flags = between, flags
 
 --- The function `lower`, which the generator calls for itself.
 M.lower = DEFINITIONS[1]

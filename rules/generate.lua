@@ -1,9 +1,9 @@
 -- moongate.rules.generate: specialised rules → Lua source, in functions of about a hundred rules.
 --
--- A hundred rules are enough to make entering a function cheap and few enough for one trace of the JIT compiler. The source of a
--- chunk returns its function when called with (K, A, C, L, R): constants, accessors, shared cells, the report for matches that
--- do not end the evaluation, and helpers. Sources depend on the shape of rules alone, not on their literals, so that rulesets
--- of one shape share compiled code. Called by compile.lua.
+-- A hundred rules are enough to make entering a function cheap and few enough for one trace of the JIT compiler. The
+-- source of a chunk returns its function when called with (K, A, C, L, R): constants, accessors, shared cells, the
+-- report for matches that do not end the evaluation, and helpers. Sources depend on the shape of rules alone, not on
+-- their literals, so that rulesets of one shape share compiled code. Called by compile.lua.
 
 local emit = require "moongate.rules.emit"
 
@@ -66,6 +66,9 @@ local function assemble(chunk, body)
       from[i] = "A[" .. i .. "]"
     end
     parts[#parts + 1] = format("local %s = %s\n", names("A", held), concat(from, ", "))
+  end
+  if #chunk.functions > 0 then
+    parts[#parts + 1] = "local F = {}\n"
   end
   for _, split in ipairs(chunk.functions) do
     parts[#parts + 1] = split .. "\n"

@@ -1,7 +1,8 @@
 -- moongate.rules: the rules language as a library: expression text in, a function out.
 --
--- Pure Lua 5.1 and later, no I/O, no knowledge of any gateway. The host declares its fields with accessors that take nothing and
--- return the value for the current request; functions, regular expressions and lists beyond the built-in ones are handed in.
+-- Pure Lua 5.1 and later, no I/O, no knowledge of any gateway. The host declares its fields with accessors that take
+-- nothing and return the value for the current request; functions, regular expressions and lists beyond the built-in
+-- ones are handed in.
 --
 --   local rules = require "moongate.rules"
 --   local schema = rules.new_schema { fields = {
@@ -14,8 +15,9 @@
 --   if not ruleset then io.stderr:write(diagnostic:render()) end
 --   local verdict = ruleset.run()      -- 0, or the index of the rule that ended the evaluation
 --
--- run() raises what an accessor raises. The host calls it under its own pcall and, on an error, asks ruleset.run_guarded(), which
--- goes rule by rule: an error in a rule that blocks counts as a match, elsewhere as none.
+-- run() raises what an accessor raises. The host calls it under its own pcall and, on an error, asks
+-- ruleset.run_guarded(), which goes rule by rule: an error in a rule that blocks counts as a match, elsewhere as
+-- none.
 
 local document = require "moongate.rules.document"
 local parse = require "moongate.rules.parse"

@@ -1,9 +1,9 @@
 -- moongate.rules.integer: exact signed 64-bit integers in plain Lua, where a number alone is exact only up to 2^53.
 --
--- Every value has one form. Between -2^53 and 2^53 it is a Lua number. Beyond, it is a "wide" value: a string of eight bytes,
--- the value plus 2^63 in network order, so that the order of bytes is the order of values. One form per value means that
--- equality and table lookup need no help; only ordering, printing and bits come here.
--- Used by the lexer (literals), the generated code (ordering) and hosts that convert their own integers. Never touches cdata.
+-- Every value has one form. Between -2^53 and 2^53 it is a Lua number. Beyond, it is a "wide" value: a string of
+-- eight bytes, the value plus 2^63 in network order, so that the order of bytes is the order of values. One form per
+-- value means that equality and table lookup need no help; only ordering, printing and bits come here. Used by the
+-- lexer (literals), the generated code (ordering) and hosts that convert their own integers. Never touches cdata.
 
 local order = require "moongate.rules.order"
 

@@ -1,8 +1,8 @@
 -- moongate.rules.ip: addresses and networks as text and as bytes.
 --
--- An address is a string of 4 or 16 bytes in network order; the two families never compare as equal, and an IPv4-mapped IPv6
--- address stays an IPv6 address. Used by the lexer for literals, by the address functions, and by hosts that have addresses as
--- text. Pure functions; no state.
+-- An address is a string of 4 or 16 bytes in network order; the two families never compare as equal, and an
+-- IPv4-mapped IPv6 address stays an IPv6 address. Used by the lexer for literals, by the address functions, and by
+-- hosts that have addresses as text. Pure functions; no state.
 
 local byte, char, find, floor, format, match, sub = string.byte, string.char, string.find, math.floor, string.format,
   string.match, string.sub
@@ -32,7 +32,8 @@ local function parse_v4(text)
   return char(a, b, c, d)
 end
 
--- Colon-separated groups of one side of "::" (or of the whole address) as bytes; an IPv4 tail only where `tail` allows it.
+-- Colon-separated groups of one side of "::" (or of the whole address) as bytes; an IPv4 tail only where `tail`
+-- allows it.
 local function groups(text, tail)
   if text == "" then
     return ""

@@ -1,8 +1,9 @@
--- moongate.rules.json_text: the elements of JSON (RFC 8259) at a given place, and one value out of a text without building it.
+-- moongate.rules.json_text: the elements of JSON (RFC 8259) at a given place, and one value out of a text without
+-- building it.
 --
--- Strict and linear. The element readers raise {pos, message}; the gateway's decoder is built on them. lookup() serves the
--- functions lookup_json_string and lookup_json_integer: the whole text is checked, only the value asked for is made.
--- Keeps no state.
+-- Strict and linear. The element readers raise {pos, message}; the gateway's decoder is built on them. lookup()
+-- serves the functions lookup_json_string and lookup_json_integer: the whole text is checked, only the value asked
+-- for is made. Keeps no state.
 
 local utf8 = require "moongate.rules.utf8"
 
@@ -180,8 +181,8 @@ function M.member(text, pos)
   return name, skip(text, after + 1)
 end
 
--- Checks the value at pos. With `keys`, also follows keys[at…] into it: found(kind, value) is called for the value at the end
--- of the path, the last one when a name stands twice.
+-- Checks the value at pos. With `keys`, also follows keys[at…] into it: found(kind, value) is called for the value at
+-- the end of the path, the last one when a name stands twice.
 local function walk(text, pos, depth, keys, at, found)
   local b = byte(text, pos)
   local key = keys and keys[at]

@@ -1,9 +1,9 @@
 -- moongate.rules.lex: reads one lexical element at a given place: names, operators, strings, integers, addresses.
 --
--- The language has no tokens that could be cut out beforehand (what `12.34` or `80` means depends on the type to the left of
--- the operator), so the parser asks for the element that it expects. Each reader takes (text, pos) and returns the value and
--- the place after it; a mistake is raised as a table {message, pos, length} that init.lua turns into a Diagnostic.
--- Called by parse.lua only. Knows no fields and no types.
+-- The language has no tokens that could be cut out beforehand (what `12.34` or `80` means depends on the type to the
+-- left of the operator), so the parser asks for the element that it expects. Each reader takes (text, pos) and
+-- returns the value and the place after it; a mistake is raised as a table {message, pos, length} that init.lua turns
+-- into a Diagnostic. Called by parse.lua only. Knows no fields and no types.
 
 local integer = require "moongate.rules.integer"
 
@@ -41,8 +41,8 @@ function M.skip(text, pos)
   return stop + 1
 end
 
--- Unicode whitespace, as trimmed around the whole text: ASCII, then U+0085, U+00A0, U+1680, U+2000–200A, U+2028, U+2029,
--- U+202F, U+205F, U+3000 in UTF-8.
+-- Unicode whitespace, as trimmed around the whole text: ASCII, then U+0085, U+00A0, U+1680, U+2000–200A, U+2028,
+-- U+2029, U+202F, U+205F, U+3000 in UTF-8.
 local WIDE_SPACES = {
   ["\194\133"] = true, ["\194\160"] = true, ["\225\154\128"] = true, ["\226\128\168"] = true, ["\226\128\169"] = true,
   ["\226\128\175"] = true, ["\226\129\159"] = true, ["\227\128\128"] = true,

@@ -1,8 +1,8 @@
 -- moongate.rules.operators: which operator goes with which type, and what it means for a value that is present.
 --
--- The parser asks accepts(); the specialiser and the generator ask predicate() for the meaning of one comparison node with its
--- right-hand side bound. (The generator writes the common cases inline; a spec holds both against each other.)
--- A missing value never comes here: every comparison with it is false, and whoever calls sees to that.
+-- The parser asks accepts(); the specialiser and the generator ask predicate() for the meaning of one comparison node
+-- with its right-hand side bound. (The generator writes the common cases inline; a spec holds both against each
+-- other.) A missing value never comes here: every comparison with it is false, and whoever calls sees to that.
 
 local integer = require "moongate.rules.integer"
 local order = require "moongate.rules.order"
@@ -158,7 +158,8 @@ PREDICATE["strict wildcard"] = function(right)
   return wildcard.matcher(right.pieces)
 end
 
---- The meaning of a comparison node, but for lists, which belong to the host and are bound when a ruleset is specialised.
+--- The meaning of a comparison node, but for lists, which belong to the host and are bound when a ruleset is
+--- specialised.
 ---@param node table  kind "compare"
 ---@param op string|nil  asked in place of the node's own
 ---@return fun(value: any): boolean  for values that are present

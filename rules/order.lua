@@ -1,7 +1,7 @@
 -- moongate.rules.order: strings ordered by unsigned byte value, and ASCII case, whatever the locale.
 --
--- LuaJIT compares and folds strings by bytes already and compiles both; stock Lua asks the C library's locale, so there the
--- same functions are written out. Used by the generated code, by sets and by integer.lua. Keeps no state.
+-- LuaJIT compares and folds strings by bytes already and compiles both; stock Lua asks the C library's locale, so
+-- there the same functions are written out. Used by the generated code, by sets and by integer.lua. Keeps no state.
 
 local byte, gsub, min = string.byte, string.gsub, math.min
 
@@ -65,7 +65,8 @@ else
   end
 end
 
---- The written-out comparison, for runtimes whose `<` follows the locale; here under a name so that specs can test it anywhere.
+--- The written-out comparison, for runtimes whose `<` follows the locale; here under a name so that specs can test it
+--- anywhere.
 M.less_by_bytes = less_by_bytes
 
 return M

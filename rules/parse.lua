@@ -1,9 +1,9 @@
 -- moongate.rules.parse: expression text → typed tree.
 --
--- Recursive descent over the grammar, one function per rule. The tree is typed while it is built (check.lua), because the right
--- of an operator is read according to the type on its left. Depth is limited here, so that no later stage needs to fear its
--- stack; chains of `and`, `or` and `xor` are lists and cost no depth. A mistake is raised as {message, pos, length};
--- init.lua catches it. Called by init.lua and document.lua only.
+-- Recursive descent over the grammar, one function per rule. The tree is typed while it is built (check.lua), because
+-- the right of an operator is read according to the type on its left. Depth is limited here, so that no later stage
+-- needs to fear its stack; chains of `and`, `or` and `xor` are lists and cost no depth. A mistake is raised as
+-- {message, pos, length}; init.lua catches it. Called by init.lua and document.lua only.
 
 local check = require "moongate.rules.check"
 local ip = require "moongate.rules.ip"
@@ -187,7 +187,8 @@ end
 local function parse_wildcard(p, op, pos)
   local text = p.text
   local pattern, after = lex.pattern(text, pos)
-  -- Without case, both sides are compared in lower case; escapes are no letters, so the pattern may be folded as it stands.
+  -- Without case, both sides are compared in lower case; escapes are no letters, so the pattern may be folded as it
+  -- stands.
   local pieces, message = wildcard.parse(op == "wildcard" and order.lower(pattern) or pattern)
   if not pieces then
     fail(text, pos, after - pos, message)
@@ -385,8 +386,8 @@ local function parse_literal(p, pos)
   return check.literal(types.string, value, pos, after), after
 end
 
--- Arguments are narrower than expressions: `and` and `or` need their own group, unless the argument itself begins with a group,
--- a `not`, `any(` or `all(`.
+-- Arguments are narrower than expressions: `and` and `or` need their own group, unless the argument itself begins
+-- with a group, a `not`, `any(` or `all(`.
 function parse_argument(p, pos)
   local text = p.text
   local b = byte(text, pos)

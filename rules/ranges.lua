@@ -1,7 +1,7 @@
 -- moongate.rules.ranges: membership in a set of inclusive ranges, over any ordered values.
 --
--- The ranges are sorted and merged once, when a rule is compiled; a question is then a binary search. Integers and addresses
--- both come here, each with its own order. Frozen after new(); knows nothing of rules.
+-- The ranges are sorted and merged once, when a rule is compiled; a question is then a binary search. Integers and
+-- addresses both come here, each with its own order. Frozen after new(); knows nothing of rules.
 
 local floor = math.floor
 local sort = table.sort

@@ -1,9 +1,11 @@
--- moongate.rules.regex: regular expressions in linear time, in plain Lua: a deterministic automaton built while it runs.
+-- moongate.rules.regex: regular expressions in linear time, in plain Lua: a deterministic automaton built while it
+-- runs.
 --
--- A state is what the program could be doing at one place of the value; from state and byte follows the next state, computed
--- when first needed and kept. Nothing is ever tried twice, so no pattern and no value can make it slow beyond their sizes.
--- The kept states are bounded; when there are too many they are dropped and the walk goes on. This is the engine that a schema
--- uses unless its host hands in another (schema.lua). A matcher belongs to one Lua state.
+-- A state is what the program could be doing at one place of the value; from state and byte follows the next state,
+-- computed when first needed and kept. Nothing is ever tried twice, so no pattern and no value can make it slow
+-- beyond their sizes. The kept states are bounded; when there are too many they are dropped and the walk goes on.
+-- This is the engine that a schema uses unless its host hands in another (schema.lua). A matcher belongs to one Lua
+-- state.
 
 local captures = require "moongate.rules.regex_captures"
 local program_of = require "moongate.rules.regex_program"

@@ -1,7 +1,8 @@
 -- moongate.rules.regex_captures: where the groups of a regular expression matched, for regex_replace.
 --
--- All possible threads of the program walk the value in step, in the order of their preference (leftmost first, then as the
--- pattern prefers); a thread carries the places it noted. Linear in the value times the program. Called by regex.lua.
+-- All possible threads of the program walk the value in step, in the order of their preference (leftmost first, then
+-- as the pattern prefers); a thread carries the places it noted. Linear in the value times the program. Called by
+-- regex.lua.
 
 local program_of = require "moongate.rules.regex_program"
 
@@ -21,8 +22,8 @@ local function with(saves, slot, place)
   return out
 end
 
--- Adds to `list` the threads that `pc` leads to without reading a byte, best first. Works on a stack of its own, since the
--- program may be long.
+-- Adds to `list` the threads that `pc` leads to without reading a byte, best first. Works on a stack of its own,
+-- since the program may be long.
 local function follow(program, list, seen, pc, saves, place, before, after)
   local op, x, y = program.op, program.x, program.y
   local pcs, kept, top = { pc }, { saves }, 1

@@ -1,7 +1,7 @@
 -- moongate.rules.regex_class: bracket classes and escapes of regular expressions, as the Rust regex family reads them.
 --
--- Half of the parser in regex_syntax.lua: everything that stands for a set of bytes (or of characters, after `(?u)`). A reader
--- takes the state `s` = { text, pos, flags } and moves s.pos. Mistakes are raised with s.fail(message).
+-- Half of the parser in regex_syntax.lua: everything that stands for a set of bytes (or of characters, after `(?u)`).
+-- A reader takes the state `s` = { text, pos, flags } and moves s.pos. Mistakes are raised with s.fail(message).
 
 local codeset = require "moongate.rules.codeset"
 
@@ -95,7 +95,8 @@ local function scalar(s, digits)
   return code
 end
 
--- \x41 \x{41} \u0041 \u{41} \U00000041; s.pos stands behind the letter. The second result: a byte rather than a character.
+-- \x41 \x{41} \u0041 \u{41} \U00000041; s.pos stands behind the letter. The second result: a byte rather than a
+-- character.
 local function hexadecimal(s, letter)
   local braced, after = match(s.text, "^{([0-9A-Fa-f]+)}()", s.pos)
   if braced then

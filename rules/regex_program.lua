@@ -1,8 +1,9 @@
 -- moongate.rules.regex_program: the tree of a regular expression → a small program for an automaton.
 --
--- Instructions stand in parallel arrays: `op` says what, `x` and `y` with what or where next. "set": the byte must be in set x,
--- then y. "split": try x before y. "look": the place must satisfy x, then y. "save": note the place as x, then y. "match".
--- Counted repetitions are written out, so the size is limited. Called by regex.lua and regex_captures.lua.
+-- Instructions stand in parallel arrays: `op` says what, `x` and `y` with what or where next. "set": the byte must be
+-- in set x, then y. "split": try x before y. "look": the place must satisfy x, then y. "save": note the place as x,
+-- then y. "match". Counted repetitions are written out, so the size is limited. Called by regex.lua and
+-- regex_captures.lua.
 
 local M = {}
 
@@ -74,7 +75,8 @@ local function split(program, node, into, past)
   return add(program, SPLIT, past, into)
 end
 
--- x+: the body, then the choice to go round again. Having the choice behind the body lets a body that matched nothing go on.
+-- x+: the body, then the choice to go round again. Having the choice behind the body lets a body that matched nothing
+-- go on.
 local function emit_plus(program, node, after)
   local loop = add(program, SPLIT, after, after)
   local body = emit(program, node.of, loop)

@@ -1,10 +1,11 @@
 -- moongate.rules.regex_syntax: the text of a regular expression → a tree of byte sets.
 --
--- The dialect is that of the Rust regex family in byte mode: Unicode off, no look-around, no back-references. The tree speaks of
--- bytes only: characters beyond ASCII, and classes after `(?u)`, become sequences of bytes; case and flags are resolved here.
--- Nodes: { kind = "empty" | "set" (ranges) | "cat" | "alt" (lists) | "repeat" (of, min, max, greedy) | "group" (of, index)
--- | "look" (what: start, end, line_start, line_end, word, not_word, word_start, word_end, and half forms) }.
--- Called by regex.lua. A mistake is returned with its message; the pattern has at most the length of an expression.
+-- The dialect is that of the Rust regex family in byte mode: Unicode off, no look-around, no back-references. The
+-- tree speaks of bytes only: characters beyond ASCII, and classes after `(?u)`, become sequences of bytes; case and
+-- flags are resolved here. Nodes: { kind = "empty" | "set" (ranges) | "cat" | "alt" (lists) | "repeat" (of, min, max,
+-- greedy) | "group" (of, index) | "look" (what: start, end, line_start, line_end, word, not_word, word_start,
+-- word_end, and half forms) }. Called by regex.lua. A mistake is returned with its message; the pattern has at most
+-- the length of an expression.
 
 local class = require "moongate.rules.regex_class"
 local codeset = require "moongate.rules.codeset"

@@ -1,7 +1,7 @@
 -- moongate.rules.replace: replacement templates with ${1} … ${8}, and the replacing of wildcard matches.
 --
--- A template is cut up when the rule is saved; a reference to something that the pattern does not have is a mistake then and
--- not later. Pure functions; called by functions.lua.
+-- A template is cut up when the rule is saved; a reference to something that the pattern does not have is a mistake
+-- then and not later. Pure functions; called by functions.lua.
 
 local find, match, sub = string.find, string.match, string.sub
 local concat = table.concat

@@ -1,7 +1,7 @@
 -- moongate.rules.runtime: the few helpers that generated code calls for arrays of Booleans and for walking maps.
 --
--- Also used by the specialiser, so that a known value and a value of the request go through the same code. Pure functions over
--- arrays { n = …, … }; results are new tables and belong to the caller.
+-- Also used by the specialiser, so that a known value and a value of the request go through the same code. Pure
+-- functions over arrays { n = …, … }; results are new tables and belong to the caller.
 
 local sort = table.sort
 local min = math.min

@@ -1,9 +1,10 @@
 -- moongate.rules.schema: what a host lets expressions speak about: fields, functions, regular expressions, lists.
 --
--- Built once by the host, then only read. A field that the host cannot compute may carry a constant; it folds away when rules
--- are compiled. Mistakes in a declaration are the host programmer's and raise an error. Holds no values of any request.
+-- Built once by the host, then only read. A field that the host cannot compute may carry a constant; it folds away
+-- when rules are compiled. Mistakes in a declaration are the host programmer's and raise an error. Holds no values of
+-- any request.
 
-local functions = require "moongate.rules.functions"
+local functions_host = require "moongate.rules.functions_host"
 local regex = require "moongate.rules.regex"
 local sha256 = require "moongate.rules.sha256"
 local types = require "moongate.rules.types"
@@ -13,7 +14,7 @@ local M = {}
 ---@class moongate.rules.Field
 ---@field name string
 ---@field type moongate.rules.Type
----@field access (fun(): any)|nil  the value for the current request; takes nothing, never nil unless the value is missing
+---@field access (fun(): any)|nil  the value for the current request; takes nothing, never answers nil
 ---@field constant any             the value, when it is the same for every request
 ---@field source any               the host's own note, handed through
 
@@ -79,7 +80,7 @@ function M.new(spec)
     regex_engine = regex
   end
   local crypto = spec.crypto or { sha256 = sha256.digest, hmac_sha256 = sha256.hmac }
-  local known = functions.builtin(crypto, regex_engine or nil)
+  local known = functions_host.builtin(crypto, regex_engine or nil)
   for _, def in ipairs(spec.functions or {}) do
     if not is_name(def.name) then
       error(("%q is no function name"):format(tostring(def.name)), 0)

@@ -1,7 +1,8 @@
 -- moongate.rules.sha256: SHA-256 (FIPS 180-4) and HMAC-SHA-256 (RFC 2104) in plain Lua, for hosts that hand in none.
 --
--- A host with a crypto library passes its own (schema: crypto), which is faster; results are the same. With LuaJIT's bit
--- operations one block takes a few microseconds; stock Lua 5.1 has none and computes with tables of nibbles, slowly but exactly.
+-- A host with a crypto library passes its own (schema: crypto), which is faster; results are the same. With LuaJIT's
+-- bit operations one block takes a few microseconds; stock Lua 5.1 has none and computes with tables of nibbles,
+-- slowly but exactly.
 
 local byte, char, floor, rep, sub = string.byte, string.char, math.floor, string.rep, string.sub
 
@@ -57,7 +58,8 @@ else
   end
 end
 
--- The first 32 bits of the fractional parts of a root of the first primes, which is how the standard defines its constants.
+-- The first 32 bits of the fractional parts of a root of the first primes, which is how the standard defines its
+-- constants.
 local function fractions(count, exponent)
   local out, n = {}, 2
   while #out < count do

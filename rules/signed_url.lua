@@ -1,8 +1,8 @@
 -- moongate.rules.signed_url: message, separator, time and MAC in one text, as is_timed_hmac_valid_v0 checks them.
 --
--- <message><separator><ten digits of UNIX time>-<MAC>: the MAC is HMAC-SHA-256 over the message followed by the ten digits,
--- in Base64, percent-encoded, or URL-safe without padding when asked. The comparison takes the same time wherever the texts
--- differ. Pure functions; the HMAC itself is handed in.
+-- <message><separator><ten digits of UNIX time>-<MAC>: the MAC is HMAC-SHA-256 over the message followed by the ten
+-- digits, in Base64, percent-encoded, or URL-safe without padding when asked. The comparison takes the same time
+-- wherever the texts differ. Pure functions; the HMAC itself is handed in.
 
 local encodings = require "moongate.rules.encodings"
 local integer = require "moongate.rules.integer"

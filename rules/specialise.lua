@@ -1,9 +1,10 @@
 -- moongate.rules.specialise: a typed tree and what is known beforehand → a smaller tree.
 --
--- Known are the constants given for a hostname (http.host above all), the constants of fields that the host cannot compute, and
--- literals. Comparisons and calls over known values are answered here, once; a condition that comes out as one answer
--- becomes a node of kind "constant", an array of answers one of kind "constants". Trees are never changed in place: the parsed
--- document is shared by all its specialisations. Called by document.lua; the result goes to generate.lua.
+-- Known are the constants given for a hostname (http.host above all), the constants of fields that the host cannot
+-- compute, and literals. Comparisons and calls over known values are answered here, once; a condition that comes out
+-- as one answer becomes a node of kind "constant", an array of answers one of kind "constants". Trees are never
+-- changed in place: the parsed document is shared by all its specialisations. Called by document.lua; the result goes
+-- to generate.lua.
 
 local operators = require "moongate.rules.operators"
 local runtime = require "moongate.rules.runtime"
@@ -332,7 +333,9 @@ local function fold_chain(node, env)
   return out
 end
 
-local FOLD = { ["and"] = fold_chain, ["or"] = fold_chain, ["xor"] = fold_chain, compare = fold_compare, test = fold_test }
+local FOLD = {
+  ["and"] = fold_chain, ["or"] = fold_chain, ["xor"] = fold_chain, compare = fold_compare, test = fold_test,
+}
 
 FOLD["not"] = function(node, env)
   local of = fold(node.of, env)
@@ -372,7 +375,8 @@ end
 
 --- Specialises a condition.
 ---@param tree table  from parse.filter; not changed
----@param env { constants: table<string, any>, find_list: fun(name: string, type_name: string, node: table): (fun(value: any): boolean) }
+---@param env { constants: table<string, any>, find_list: function }
+---  find_list(name, type_name, node) → fun(value): boolean; raises a mistake for a list that does not exist
 ---@return table tree  kind "constant" when its answer is known
 function M.filter(tree, env)
   return fold(tree, env)

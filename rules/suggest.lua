@@ -1,6 +1,7 @@
 -- moongate.rules.suggest: "did you mean …" for a name that nobody knows.
 --
--- Only called once an expression is refused, so it may look at every name; lengths are bounded because the name is a stranger's.
+-- Only called once an expression is refused, so it may look at every name; lengths are bounded because the name is a
+-- stranger's.
 
 local byte, min = string.byte, math.min
 

@@ -1,7 +1,7 @@
 -- moongate.rules.types: the types of the language and how their values look at run time.
 --
--- A type is an interned table: two types are equal exactly when they are the same table, so the checker compares by identity.
--- Everybody in rules/ reads this file; it reads nothing and keeps no state besides the interning tables.
+-- A type is an interned table: two types are equal exactly when they are the same table, so the checker compares by
+-- identity. Everybody in rules/ reads this file; it reads nothing and keeps no state besides the interning tables.
 --
 -- Run-time values (what an accessor returns, what a function receives):
 --   Boolean   true or false

@@ -1,7 +1,8 @@
 -- moongate.rules.utf8_ranges: a set of code points → the sequences of byte ranges that encode exactly these.
 --
--- A range of code points is split where the number of bytes changes and then until all continuation bytes run through their
--- whole range, so that each piece is a plain sequence of byte ranges. Used for classes after `(?u)`. Surrogates are left out.
+-- A range of code points is split where the number of bytes changes and then until all continuation bytes run through
+-- their whole range, so that each piece is a plain sequence of byte ranges. Used for classes after `(?u)`. Surrogates
+-- are left out.
 
 local utf8 = require "moongate.rules.utf8"
 

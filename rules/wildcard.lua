@@ -1,8 +1,9 @@
 -- moongate.rules.wildcard: patterns in which * stands for any bytes, matched without going back.
 --
--- A pattern is cut at its stars once. The first piece must begin the value, the last must end it, and each piece between is
--- looked for from left to right; the leftmost place is always good enough, so no choice is ever revised.
--- Called by parse.lua (mistakes show when a rule is saved) and operators.lua. Case folding is the caller's: it lowers both sides.
+-- A pattern is cut at its stars once. The first piece must begin the value, the last must end it, and each piece
+-- between is looked for from left to right; the leftmost place is always good enough, so no choice is ever revised.
+-- Called by parse.lua (mistakes show when a rule is saved) and operators.lua. Case folding is the caller's: it lowers
+-- both sides.
 
 local byte, find, sub = string.byte, string.find, string.sub
 

@@ -1,7 +1,7 @@
--- Runs the corpus in cases/: one JSON object a line, {"expr", "fields", "lists", "expect", and for refused ones perhaps "line",
--- "column", "message"}, over the fields of cases/scheme.json. "expect" is true, false or "error". The files know nothing of this
--- implementation. Every accepted expression is run twice: compiled, and specialised with every field known beforehand; the two
--- ways share little code and must agree.
+-- Runs the corpus in cases/: one JSON object a line, {"expr", "fields", "lists", "expect", and for refused ones
+-- perhaps "line", "column", "message"}, over the fields of cases/scheme.json. "expect" is true, false or "error". The
+-- files know nothing of this implementation. Every accepted expression is run twice: compiled, and specialised with
+-- every field known beforehand; the two ways share little code and must agree.
 
 local host = require "spec.rules.harness"
 

@@ -1,5 +1,5 @@
--- For specs of the rules engine: schemas over a table of values, and the two ways to an answer: compiled code, and folding with
--- every field known beforehand.
+-- For specs of the rules engine: schemas over a table of values, and the two ways to an answer: compiled code, and
+-- folding with every field known beforehand.
 
 local eval = require "moongate.eval"
 local json = require "moongate.json"

@@ -1,4 +1,5 @@
--- The public face: what a host sees of the engine. Details of the language are in cases/, details of files in their own specs.
+-- The public face: what a host sees of the engine. Details of the language are in cases/, details of files in their
+-- own specs.
 
 local rules = require "moongate.rules"
 
