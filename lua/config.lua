@@ -239,6 +239,7 @@ local function run(chunk)
   local task = coroutine.create(chunk)
   debug.sethook(task, function() error("it takes too long: is there an endless loop?", 0) end, "", INSTRUCTIONS)
   local ok, value = coroutine.resume(task)
+  debug.sethook() -- LuaJIT has one hook for all coroutines: left behind, it would end somebody else's work
   strings.__index = methods
   if coroutine.status(task) ~= "dead" then return false, "it must return a table" end
   return ok, value

@@ -117,6 +117,11 @@ describe("moongate.config", function()
       assert.truthy(select(2, load_text(("-- x\n"):rep(300000))).text:find("larger than 1 MiB", 1, true))
     end)
 
+    it("leaves no watchman behind who would end later work", function()
+      assert(load_text 'return { data_dir = "x" }')
+      assert.is_nil((debug.gethook()))
+    end)
+
     it("does not leak globals from one file to the next", function()
       assert.is_nil((load_text "x = 1"))
       local read, diag = load_text 'return { data_dir = x }'
