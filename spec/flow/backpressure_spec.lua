@@ -33,7 +33,7 @@ describe("backpressure", function()
   local function growth(before) return gate:memory("VmHWM") - before end
 
   it("holds a download back while the client does not read", function()
-    local before = gate:memory("VmRSS")
+    local before = gate:memory("VmHWM")
     session:send(client.request_bytes("GET", "/bytes/" .. size, { host = HOST }))
     local answer = session:response { body = false }
     assert.equal(200, answer.status)
@@ -45,7 +45,7 @@ describe("backpressure", function()
   end)
 
   it("holds an upload back while the origin does not read", function()
-    local before = gate:memory("VmRSS")
+    local before = gate:memory("VmHWM")
     local target = "/sink-slow/" .. STALL * 1000
     session:send(client.request_bytes("POST", target, { host = HOST, fields = { { "Content-Length", size } } }))
     local piece = ("x"):rep(MIB)
