@@ -45,6 +45,11 @@ if not registry["moongate.spec.client"] then
     int SSL_shutdown(SSL *ssl);
     int SSL_get_error(const SSL *ssl, int rc);
     const char *SSL_get_version(const SSL *ssl);
+    typedef struct ssl_session_st SSL_SESSION;
+    SSL_SESSION *SSL_get1_session(SSL *ssl);
+    int SSL_set_session(SSL *ssl, SSL_SESSION *session);
+    int SSL_session_reused(const SSL *ssl);
+    void SSL_SESSION_free(SSL_SESSION *session);
     unsigned long ERR_get_error(void);
     void ERR_clear_error(void);
     void ERR_error_string_n(unsigned long code, char *text, size_t len);
@@ -104,7 +109,7 @@ end
 
 --- Opens a connection. `tls = false`: plain TCP. Without `sni` no server name is sent. `cert` (a chain) and `key` are paths.
 ---@param options { port: integer, tls: boolean|nil, sni: string|nil, ca: string|nil, cert: string|nil, key: string|nil,
----                 version: string|nil, timeout: number|nil }
+---                 version: string|nil, resume: ffi.cdata*|nil, timeout: number|nil }
 ---@return table|nil session
 ---@return string|nil reason when the handshake or the connection failed
 function M.connect(options)
@@ -119,6 +124,7 @@ function M.connect(options)
   if options.sni then
     ssl.SSL_ctrl(self.ssl, CTRL_SET_TLSEXT_HOSTNAME, 0, ffi.cast("void *", ffi.cast("const char *", options.sni)))
   end
+  if options.resume then ssl.SSL_set_session(self.ssl, options.resume) end
   if ssl.SSL_connect(self.ssl) ~= 1 then
     local reason = ssl_reason() or "the connection was closed in the handshake"
     self:close()
@@ -129,6 +135,17 @@ end
 
 ---@return string|nil such as "TLSv1.3"
 function Session:version() return self.ssl and ffi.string(ssl.SSL_get_version(self.ssl)) end
+
+--- What another connection may resume (`resume` of connect). With TLS 1.3 it comes with the first bytes that are read.
+---@return ffi.cdata*|nil
+function Session:resumable()
+  local kept = ssl.SSL_get1_session(self.ssl)
+  if kept == nil then return nil end
+  return ffi.gc(kept, ssl.SSL_SESSION_free)
+end
+
+---@return boolean
+function Session:is_resumed() return ssl.SSL_session_reused(self.ssl) == 1 end
 
 --- Sends bytes, all of them.
 ---@param bytes string

@@ -244,7 +244,8 @@ function Gateway:curl(options)
 end
 
 --- Opens a raw TLS session. `sni` defaults to `host`; `sni = false` sends none. `cert` is a leaf of spec.support.certs.
----@param options { host: string|nil, sni: string|false|nil, cert: table|nil, version: string|nil, timeout: number|nil }|nil
+---@param options { host: string|nil, sni: string|false|nil, cert: table|nil, version: string|nil, timeout: number|nil,
+---                 resume: ffi.cdata*|nil }|nil
 ---@return table session
 function Gateway:connect(options)
   options = options or {}
@@ -253,6 +254,7 @@ function Gateway:connect(options)
   local session, err = client.connect {
     port = self.port, sni = sni or nil, ca = self.ca_path, cert = options.cert and options.cert.chain_path,
     key = options.cert and options.cert.key_path, version = options.version, timeout = options.timeout,
+    resume = options.resume,
   }
   if not session then error("no TLS session: " .. tostring(err), 2) end
   session.host = options.host
