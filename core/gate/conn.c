@@ -200,8 +200,8 @@ void moon_conn_turn_end(struct moon_conn *conn) {
     if (conn->ended && conn->request && !conn->carry.len && !conn->failed)
         request_cannot_go_on(conn);
     flush(conn);
-    if (conn->request && conn->request->consumer == MOON_CONSUME_PROXY && conn->request->exchange.origin)
-        moon_origin_flush(conn->request->exchange.origin);
+    if (conn->request && conn->request->consumer == MOON_CONSUME_PROXY)
+        moon_proxy_turn_ends(conn->request);
     if (!conn->failed && conn->ended && !conn->request && !conn->finishing && !can_process(conn))
         conn->close_soon = true; /* nothing more can come */
     if (conn->failed && conn->request)

@@ -49,7 +49,6 @@ static void send_head(struct moon_request *request) {
         exchange->upload_done = true;
     moon_origin_write(exchange->origin, exchange->head); /* a stale connection is heard of by its own event */
     moon_origin_flush(exchange->origin);
-    moon_origin_expect(exchange->origin, timeouts(request)->origin_head);
     if (request->expect_continue && !request->body.done)
         moon_buf_append_str(moon_conn_out(request->conn), MOON_STR("HTTP/1.1 100 Continue\r\n\r\n"));
 }
@@ -57,6 +56,7 @@ static void send_head(struct moon_request *request) {
 static void borrow(struct moon_request *request, bool fresh) {
     struct moon_exchange *exchange = &request->exchange;
     exchange->connected = false;
+    exchange->expecting = 0;
     exchange->origin = moon_origin_borrow(request->conn->worker, exchange->terms, fresh, &events, request);
     if (moon_origin_is_warm(exchange->origin))
         send_head(request);
@@ -115,9 +115,22 @@ void moon_proxy_upload(struct moon_request *request, struct moon_str payload, bo
     }
     if (end)
         exchange->upload_done = true;
-    if (!exchange->head_read)
-        moon_origin_expect(origin, timeouts(request)->origin_head);
     /* A failure to write is not the end: the origin may have answered before it closed. Its events tell. */
+}
+
+/* The origin has a deadline only while we wait for it: for its answer to a complete request, or for room for our bytes. Otherwise it is
+ * the client who is slow, and the client's own deadlines watch. */
+void moon_proxy_turn_ends(struct moon_request *request) {
+    struct moon_exchange *exchange = &request->exchange;
+    uint64_t expected = 0;
+    if (!exchange->origin || !exchange->connected)
+        return;
+    moon_origin_flush(exchange->origin);
+    if ((exchange->upload_done || moon_origin_is_full(exchange->origin)) && !exchange->origin_paused && !exchange->tunnel)
+        expected = exchange->head_read ? timeouts(request)->origin_idle : timeouts(request)->origin_head;
+    if (expected != exchange->expecting)
+        moon_origin_expect(exchange->origin, expected);
+    exchange->expecting = expected;
 }
 
 void moon_proxy_tunnel(struct moon_request *request, struct moon_str bytes) {
@@ -147,7 +160,6 @@ static void finish(struct moon_request *request, bool origin_clean) {
     struct moon_buf *out = moon_conn_out(request->conn);
     if (exchange->to_client == MOON_HTTP_CHUNKED)
         moon_http_write_last_chunk(out);
-    moon_origin_expect(exchange->origin, 0);
     moon_origin_return(&exchange->origin, origin_clean && exchange->origin_keeps && exchange->upload_done);
     moon_request_finish(request, request->keep_alive && request->answer_framed);
 }
@@ -163,19 +175,19 @@ static void cut_short(struct moon_request *request, const char *why) {
 }
 
 static void answer_fault(struct moon_request *request, unsigned status, const char *why) {
+    if (request->answered) {
+        cut_short(request, why);
+        return;
+    }
     moon_worker_count(request->conn->worker, origin_failed);
     moon_origin_return(&request->exchange.origin, false);
-    if (request->answered)
-        cut_short(request, why);
-    else
-        moon_respond_page(request, status, why, true);
+    moon_respond_page(request, status, why, true);
 }
 
 static void begin_tunnel(struct moon_request *request) {
     struct moon_exchange *exchange = &request->exchange;
     exchange->tunnel = true;
     exchange->to_client = MOON_HTTP_NO_BODY;
-    moon_origin_expect(exchange->origin, 0); /* the client side's deadline watches both directions */
     moon_conn_begin_tunnel(request->conn);
 }
 
@@ -269,8 +281,6 @@ static bool read_head(struct moon_request *request, struct moon_str *input) {
     exchange->origin_keeps = head->keep_alive && head->framing != MOON_HTTP_UNTIL_CLOSE;
     moon_http_body_init(&exchange->body, head->framing, head->content_length);
     start_answer(request, head);
-    if (exchange->head_read && exchange->origin && !exchange->tunnel)
-        moon_origin_expect(exchange->origin, timeouts(request)->origin_idle);
     return exchange->origin != NULL;
 }
 
@@ -292,7 +302,6 @@ static void pause_if_full(struct moon_request *request) {
         return;
     exchange->origin_paused = true;
     moon_origin_read(exchange->origin, false);
-    moon_origin_expect(exchange->origin, 0); /* it is the client who is slow: its own deadline watches */
 }
 
 /* Takes what it can off *input. The request may have ended afterwards. */
@@ -440,7 +449,5 @@ void moon_proxy_client_drained(struct moon_request *request) {
     if (exchange->origin && exchange->origin_paused && !moon_conn_is_full(request->conn)) {
         exchange->origin_paused = false;
         moon_origin_read(exchange->origin, true);
-        if (!exchange->tunnel)
-            moon_origin_expect(exchange->origin, timeouts(request)->origin_idle);
     }
 }

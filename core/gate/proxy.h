@@ -29,6 +29,7 @@ struct moon_exchange {
     bool websocket;     /* an upgrade was asked for */
     bool tunnel;
     bool idempotent;
+    uint64_t expecting; /* the deadline that the origin has now; 0: we do not wait for it */
 };
 
 /* Builds the head toward the origin from worker->head and begins. The request is detached already. */
@@ -43,6 +44,8 @@ void moon_proxy_tunnel(struct moon_request *request, struct moon_str bytes);
 void moon_proxy_let_go(struct moon_request *request);
 /* The client's socket has room again. */
 void moon_proxy_client_drained(struct moon_request *request);
+/* At the end of a turn: sends what was put together for the origin, and sees to the deadline for what it owes us. */
+void moon_proxy_turn_ends(struct moon_request *request);
 /* Drops the origin's connection, whatever its state. */
 void moon_proxy_release(struct moon_request *request);
 

@@ -78,6 +78,9 @@ static void receive(struct moon_stream *stream) {
     if (n > 0) {
         stream->received += (uint64_t)n;
         stream->events->bytes(stream, moon_str(stream->room, (size_t)n));
+    } else if (n == 0 && stream->broken) {
+        /* The reset was reported to a send already, and is not a second time: this is no clean end. */
+        fail(stream, -ECONNRESET);
     } else if (n == 0) {
         stream->ended = true;
         watch(stream);
@@ -91,6 +94,13 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     struct moon_stream *stream = MOON_CONTAINER(poll, struct moon_stream, poll);
     if (status < 0) { /* libuv has stopped watching */
         stream->mask = 0;
+        if (!stream->connecting && stream->reading && !stream->ended) {
+            /* What came before the error is read before the error is: an answer, and behind it a reset because its sender did not
+             * want our bytes. */
+            receive(stream);
+            watch(stream);
+            return;
+        }
         int error = stream->connect_error ? stream->connect_error : socket_error(stream->fd);
         if (error == 0)
             error = -ECONNRESET;
