@@ -11,6 +11,7 @@ local accounts = require "moongate.admin.resources.accounts"
 local last_good = require "moongate.admin.last_good"
 local publish = require "moongate.admin.publish"
 local store = require "moongate.admin.store"
+local user = require "moongate.admin.resources.user"
 
 local M = {}
 
@@ -21,6 +22,7 @@ Running.__index = Running
 local function prepare(opened, config, control)
   return opened:write(function(tx)
     accounts.ensure_default(tx, control)
+    user.ensure(tx, control, config.admin and config.admin.email)
     local quota = config.limits and config.limits.client_cas_per_account
     if quota then assert(tx:run("UPDATE quotas SET value = ? WHERE name = 'mtls_certificates'", quota)) end
     return true
@@ -58,6 +60,15 @@ local function start_without_store(self, why)
   return true
 end
 
+-- What the configuration says about the limiter.
+local function limits_of(config)
+  local admin_api = config.admin or {}
+  return {
+    requests = admin_api.requests, requests_per_second = admin_api.requests_per_second,
+    per_address = admin_api.failures_per_minute,
+  }
+end
+
 --- Starts the control plane. Returns after every worker serves what the store holds.
 ---@param options { config: table, control: table, log: fun(level: string, text: string) }
 ---@return table|nil app handle(request), tick(), stop()
@@ -73,7 +84,8 @@ function M.start(options)
   local ok, diag = start_with_store(self, config)
   if not ok and config.serve_without_store then ok, diag = start_without_store(self, diag) end
   if not ok then return nil, diag end
-  self.app = admin.new { store = self.store, control = control, publisher = self.publisher, log = log }
+  self.app = admin.new { store = self.store, control = control, publisher = self.publisher, log = log,
+    limits = limits_of(config) }
   return self
 end
 

@@ -43,31 +43,33 @@ end
 ---@field status integer|nil 200 when absent; 204 sends nothing
 
 ---@param answer moongate.admin.answer
+---@param more table[]|nil further headers
 ---@return integer status
 ---@return table[] headers list of { name, value }
 ---@return string body
-function M.success(answer)
-  if answer.status == 204 then return 204, {}, "" end
+function M.success(answer, more)
+  if answer.status == 204 then return 204, more or {}, "" end
   local messages = json.array {}
   for index, message in ipairs(answer.messages or {}) do messages[index] = notice(message) end
   local result = answer.result
   if result == nil then result = json.null end
   local body = json.object { success = true, errors = json.array {}, messages = messages, result = result }
   if answer.result_info then body.result_info = json.object(answer.result_info) end
-  return answer.status or 200, headers_of(), json.encode(body)
+  return answer.status or 200, headers_of(more), json.encode(body)
 end
 
 ---@param errors moongate.admin.error[] at least one
+---@param more table[]|nil further headers
 ---@return integer status
 ---@return table[] headers
 ---@return string body
-function M.failure(errors)
-  local list, more = json.array {}, {}
+function M.failure(errors, more)
+  local list, headers = json.array {}, headers_of(more)
   for index, err in ipairs(errors) do list[index] = shown(err) end
-  if errors[1].retry_after then more[#more + 1] = { "Retry-After", ("%d"):format(errors[1].retry_after) } end
-  if errors[1].allow then more[#more + 1] = { "Allow", errors[1].allow } end
+  if errors[1].retry_after then headers[#headers + 1] = { "Retry-After", ("%d"):format(errors[1].retry_after) } end
+  if errors[1].allow then headers[#headers + 1] = { "Allow", errors[1].allow } end
   local body = json.object { success = false, errors = list, messages = json.array {}, result = json.null }
-  return errors[1].status, headers_of(more), json.encode(body)
+  return errors[1].status, headers, json.encode(body)
 end
 
 return M

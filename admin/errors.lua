@@ -26,6 +26,7 @@ M.catalogue = {
   unknown_key = { 403, 9103, "Unknown X-Auth-Key or X-Auth-Email" },
   bad_token = { 403, 9109, "Invalid access token" },
   unauthorized = { 403, 9109, "Unauthorized to access requested resource" },
+  wrong_address = { 403, 9109, "Cannot use the access token from location: %s" },
   stray_characters = { 403, 10001, "Unable to authenticate request" },
   forbidden = { 403, 10000, "Authentication error" },
   throttled = { 429, 971, "Please wait and consider throttling your request speed" },
@@ -41,6 +42,16 @@ M.catalogue = {
   not_served = { 503, 21003, "The change is stored, but not every worker serves it yet: %s" },
   unservable = { 400, 21004, "The change was refused because it cannot be served: %s: %s" },
   invalid = { 400, 10002, "Invalid value for %s: %s" },
+  -- users, tokens and the audit log
+  membership_unknown = { 404, 1003, "Membership not found" },
+  token_json = { 400, 1198, "Malformed JSON in request body: %s" },
+  token_value = { 400, 10002, "Invalid value for %s: %s" },
+  token_name = { 400, 400, "name must have a length between 1 and 120 bytes" },
+  token_group = { 400, 1001, "Permission group %s not found" },
+  token_unknown = { 404, 1003, "API token not found" },
+  token_managed_elsewhere = { 403, 1001, "This token was made on the gateway itself without limits; only a credential "
+    .. "without limits may change it" },
+  token_quota = { 400, 21040, "Hit the maximum of %d API tokens made through the API" },
   -- accounts and zones
   unknown_zone = { 404, 9109, "Invalid zone identifier" },
   zone_exists = { 400, 1061, "%s already exists" },
@@ -62,6 +73,7 @@ M.catalogue = {
   certificate_quota = { 400, 1489, "Hit maximum CA cert allocation." },
   certificate_unknown = { 404, 1472, "Certificate not found" },
   certificate_in_use = { 400, 1485, "Certificate has active hostname associations" },
+  certificate_presented = { 400, 1485, "Certificate is presented to an origin" },
   bad_hostname = { 400, 1407, "Invalid hostname: %s: %s" },
   no_managed_ca = { 400, 1400, "The managed CA is not available on this gateway yet; name an uploaded CA in "
     .. "mtls_certificate_id" },
@@ -91,6 +103,7 @@ M.catalogue = {
 -- What a group of endpoints answers to a body that is no JSON, and to a value that does not fit its declaration.
 M.groups = {
   general = { json = "bad_json", value = "invalid" },
+  tokens = { json = "token_json", value = "token_value" },
   certificates = { json = "certificate_json", value = "certificate_value" },
   rulesets = { json = "ruleset_json", value = "rule_value" },
   origins = { json = "bad_json", value = "origin_invalid" },

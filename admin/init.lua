@@ -6,6 +6,7 @@
 -- transaction with its rehearsal and its audit row, and answers after every worker serves it.
 
 local json = require "moongate.json"
+local audit = require "moongate.admin.audit"
 local auth = require "moongate.admin.auth"
 local check = require "moongate.admin.check"
 local envelope = require "moongate.admin.envelope"
@@ -23,7 +24,8 @@ M.BASE = "/client/v4"
 local BODY_BYTES, BODY_DEPTH = 1024 * 1024, 32
 
 local RESOURCES = {
-  "accounts", "zones", "tokens", "mtls_certificates", "hostname_associations", "rulesets", "origins", "status",
+  "accounts", "account_tokens", "audit_logs", "memberships", "permission_groups", "tokens", "user", "zones",
+  "mtls_certificates", "hostname_associations", "rulesets", "origins", "status",
 }
 
 --- All routes, in the order of the resources: the API at a glance, for specs and documents too.
@@ -31,7 +33,10 @@ local RESOURCES = {
 function M.routes()
   local list = {}
   for _, name in ipairs(RESOURCES) do
-    for _, route in ipairs(require("moongate.admin.resources." .. name).routes) do list[#list + 1] = route end
+    for _, route in ipairs(require("moongate.admin.resources." .. name).routes) do
+      route.resource = name
+      list[#list + 1] = route
+    end
   end
   return list
 end
@@ -94,47 +99,62 @@ local function allowed_in_some_account(tx, identity, need)
   return false
 end
 
--- Finds what the path names and asks whether the identity may. Refuses before it says whether the thing exists.
-local function check_access(tx, request, route, params, context)
-  local zone = params.zone_id and tx:one("SELECT id, account_id, name, type, paused, generation, created_on, modified_on "
-    .. "FROM zones WHERE id = ?", params.zone_id)
-  local target = { zone_id = params.zone_id, account_id = params.account_id or (zone and zone.account_id) }
-  local named = target.zone_id or target.account_id
-  if named and not permissions.allows(context.identity, route.permission, target) then return errors.fail("forbidden") end
-  if not named and route.method ~= "GET" and not allowed_in_some_account(tx, context.identity, route.permission) then
+-- Refuses before anything is said about whether the thing exists. `context` has what exists of what the path names.
+local function check_permission(tx, route, params, context)
+  local identity, need = context.identity, route.permission
+  if need.level == "user" then
+    local mine = permissions.allows(identity, need, { user_id = identity.user_id })
+    return not mine and errors.fail("unauthorized") or nil
+  end
+  local target = {
+    zone_id = params.zone_id, account_id = params.account_id or (context.zone and context.zone.account_id),
+  }
+  if target.zone_id or target.account_id or need.level == "unrestricted" then
+    if not permissions.allows(identity, need, target) then return errors.fail("forbidden") end
+  elseif route.method ~= "GET" and not allowed_in_some_account(tx, identity, need) then
     return errors.fail("forbidden")
   end
-  if params.zone_id and not zone then
+end
+
+local function check_existence(request, route, params, context)
+  if params.zone_id and not context.zone then
     if route.path == "/zones/{zone_id}" then return errors.fail("unknown_zone") end
     return errors.fail("bad_identifier", shown_path(request.path))
   end
-  if target.account_id then
-    context.account = tx:one("SELECT id, name, type, enforce_twofactor, abuse_contact_email, created_on FROM accounts "
-      .. "WHERE id = ?", target.account_id)
-    if not context.account then return errors.fail("bad_identifier", shown_path(request.path)) end
+  if params.account_id and not context.account then
+    -- Every token may ask whether it is valid, none whether an account exists.
+    if route.verifies then return errors.fail("token_not_valid") end
+    return errors.fail("bad_identifier", shown_path(request.path))
   end
-  context.zone = zone
 end
 
--- Reading: everything up to the point where a body matters.
+-- Finds what the path names and asks whether the identity may.
+local function check_access(tx, request, route, params, context)
+  context.zone = params.zone_id and tx:one("SELECT id, account_id, name, type, paused, generation, created_on, "
+    .. "modified_on FROM zones WHERE id = ?", params.zone_id) or nil
+  local account_id = params.account_id or (context.zone and context.zone.account_id)
+  context.account = account_id and tx:one("SELECT id, name, type, enforce_twofactor, abuse_contact_email, created_on "
+    .. "FROM accounts WHERE id = ?", account_id) or nil
+  return check_permission(tx, route, params, context) or check_existence(request, route, params, context)
+end
+
+-- Reading: everything up to the point where a body matters. The context comes with a failure too, as far as it got.
 local function admit(self, request, route, params)
-  local context
+  local context = {
+    app = self, control = self.control, request = request, params = params, query = query.parse(request.query),
+    need = route.permission, messages = {}, now = self.control.now(), route = route,
+  }
+  context.stamp = stamp.micros(context.now)
   local ok, failure = self.store:read(function(tx)
-    local identity, refused = auth.authenticate(tx, request, self, route.verifies)
-    if not identity then return nil, refused end
-    local bad = check_ids(request, params)
-    if bad then return nil, bad end
-    context = {
-      app = self, control = self.control, request = request, params = params, identity = identity,
-      query = query.parse(request.query), need = route.permission, messages = {}, now = self.control.now(),
-    }
-    context.stamp = stamp.micros(context.now)
-    bad = check_access(tx, request, route, params, context)
+    local refused
+    context.identity, refused, context.rate = auth.authenticate(tx, request, self, route.verifies)
+    if not context.identity then return nil, refused end
+    local bad = check_ids(request, params) or check_access(tx, request, route, params, context)
     if bad then return nil, bad end
     return true
   end)
   if ok then return context end
-  return nil, failure
+  return nil, failure, context
 end
 
 local function read_body(request, route, context)
@@ -171,19 +191,13 @@ local function read_dry_run(route, context)
   context.dry_run = value or false
 end
 
-local function audit(tx, request, route, context)
-  assert(tx:run("INSERT INTO audit (at, token_id, address, ray, action, object, generation) VALUES (?, ?, ?, ?, ?, ?, ?)",
-    context.stamp, context.identity.id, request.address, request.ray or "", route.method .. " " .. route.path,
-    shown_path(request.path), tx:generation()))
-end
-
-local function run_writing(self, request, route, context)
+local function run_writing(self, route, context)
   local dry
   local answer, second = self.store:write(function(tx)
     context.tx = tx
     local answer, failure = route.run(context)
     if not answer then return nil, failure end
-    audit(tx, request, route, context)
+    audit.change(tx, route, context, answer)
     local pending, refused = self.publisher:rehearse(tx)
     if not pending then return nil, refused end
     if context.dry_run then
@@ -212,15 +226,15 @@ local function respond(self, request)
   local route, params = find_route(self, request)
   if not route then return nil, params end
   if not self.store then return nil, errors.of_store { store = "io" } end
-  local context, failure = admit(self, request, route, params)
-  if not context then return nil, failure end
+  local context, failure, refused_context = admit(self, request, route, params)
+  if not context then return nil, failure, refused_context end
   failure = read_body(request, route, context) or read_dry_run(route, context)
   if failure then return nil, failure, context end
   local answer
   if route.method == "GET" then
     answer, failure = run_reading(self, route, context)
   else
-    answer, failure = run_writing(self, request, route, context)
+    answer, failure = run_writing(self, route, context)
   end
   if not answer then return nil, failure, context end
   if context.messages[1] then answer.messages = answer.messages or context.messages end
@@ -228,11 +242,36 @@ local function respond(self, request)
 end
 
 local function note_use(self, context)
-  if not (context and context.identity.use_is_old) then return end
+  if not (context and context.identity and context.identity.use_is_old) then return end
   self.store:write(function(tx)
     auth.note_use(tx, context.identity, context.now)
     return true
   end)
+end
+
+-- A refusal has undone its transaction, if it ever had one: its row gets one of its own.
+local function note_refusal(self, context, failure)
+  if not (context and failure and audit.is_noteworthy(context.route, context, failure)) then return end
+  local ok, trouble = self.store:write(function(tx)
+    audit.refusal(tx, context.route, context, failure)
+    return true
+  end)
+  if not ok then self.log("error", "the audit log: a refusal could not be written: " .. tostring(trouble.text)) end
+end
+
+local function name_of(identity)
+  return identity.id and "token=" .. identity.id or "user=" .. tostring(identity.user_id)
+end
+
+-- What is left of an identity's requests goes with every answer to it.
+local function rate_headers(context)
+  local rate = context and context.rate
+  if not rate then return nil end
+  return {
+    { "X-RateLimit-Limit", ("%d"):format(rate.limit) },
+    { "X-RateLimit-Remaining", ("%d"):format(rate.remaining) },
+    { "X-RateLimit-Reset", stamp.http_date(rate.reset) },
+  }
 end
 
 --- Answers one request.
@@ -255,17 +294,18 @@ function App:handle(request)
     failure = errors.of_store(failure)
   end
   note_use(self, context)
+  note_refusal(self, context, failure)
   if answer then
     if request.method ~= "GET" then
-      self.log("info", ("%s %s done (token=%s, address=%s, ray=%s)"):format(request.method,
-        shown_path(request.path), context.identity.id, request.address, tostring(request.ray)))
+      self.log("info", ("%s %s done (%s, address=%s, ray=%s)"):format(request.method,
+        shown_path(request.path), name_of(context.identity), request.address, tostring(request.ray)))
     end
-    return envelope.success(answer)
+    return envelope.success(answer, rate_headers(context))
   end
   self.log(failure[1].status >= 500 and "error" or "info", ("%s %s refused (status=%d, code=%s, address=%s, ray=%s)")
     :format(shown_path(request.method), shown_path(request.path), failure[1].status, tostring(failure[1].code),
       request.address, tostring(request.ray)))
-  return envelope.failure(failure)
+  return envelope.failure(failure, rate_headers(context))
 end
 
 return M

@@ -66,7 +66,7 @@ Limiter.__index = Limiter
 ---@field in_all integer|nil failures of all addresses in it; 1000
 ---@field noted integer|nil failures in it that are worth a row in the audit log; 30
 ---@field addresses integer|nil windows that are kept; 4096
----@field requests_window number|nil seconds in which requests of a user are counted, and of the pause after too many; 300
+---@field requests_window number|nil seconds in which a user's requests count, and of the pause after too many; 300
 ---@field requests integer|nil requests of one user in it; 1200, 0 sets no limit
 ---@field requests_per_second integer|nil requests of one address in a second; 200, 0 sets no limit
 

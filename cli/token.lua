@@ -16,6 +16,7 @@ local FAILED, USAGE = 1, 2
 local EVERYWHERE = {
   account = { ["com.cloudflare.api.account.*"] = "*" },
   zone = { ["com.cloudflare.api.account.zone.*"] = "*" },
+  user = { ["com.cloudflare.api.user.*"] = "*" },
 }
 
 -- Names of permission groups → policies over everything there is; nil and a reason for a name that nobody knows.
@@ -35,7 +36,7 @@ local function policies_of(names)
     table.insert(groups[group.scope], json.object { id = group.id, name = group.name })
   end
   local policies = json.array {}
-  for _, scope in ipairs { "account", "zone" } do
+  for _, scope in ipairs { "account", "zone", "user" } do
     if groups[scope] then
       policies[#policies + 1] = json.object {
         effect = "allow", permission_groups = groups[scope], resources = json.object(EVERYWHERE[scope]),
@@ -129,7 +130,7 @@ local function revoke(args, opened, host)
   local count, failure
   local ok
   ok, failure = opened:write(function(tx)
-    count = auth.revoke(tx, args.token)
+    count = auth.revoke(tx, args.token, host.control)
     return true
   end)
   if not ok then
