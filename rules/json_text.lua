@@ -226,7 +226,11 @@ local function walk(text, pos, depth, keys, at, found)
   end
   local digits, stop, is_integer = M.number(text, pos)
   if is_end then
-    found(is_integer and "integer" or nil, digits)
+    if is_integer then
+      found("integer", digits)
+    else
+      found(nil)
+    end
   end
   return stop
 end

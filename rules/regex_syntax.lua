@@ -43,13 +43,20 @@ local function code_node(s, set)
   if not s.flags.u then
     return set_node(set)
   end
-  local choices = { kind = "alt" }
+  local choices, ascii = { kind = "alt" }, {}
   for _, sequence in ipairs(utf8_ranges.sequences(set)) do
-    local parts = {}
-    for i, range in ipairs(sequence) do
-      parts[i] = set_node { range }
+    if #sequence == 1 then
+      ascii[#ascii + 1] = sequence[1]
+    else
+      local parts = {}
+      for i, range in ipairs(sequence) do
+        parts[i] = set_node { range }
+      end
+      choices[#choices + 1] = cat(parts)
     end
-    choices[#choices + 1] = cat(parts)
+  end
+  if #ascii > 0 then
+    table.insert(choices, 1, set_node(ascii))
   end
   if #choices == 0 then
     return set_node {}
