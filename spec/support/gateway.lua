@@ -40,6 +40,9 @@ local function source(value, indent)
   return "{\n" .. table.concat(lines, ",\n") .. "\n" .. indent .. "}"
 end
 
+-- How many specs of this run have failed so far (spec/support/report.lua counts).
+local function failures() return debug.getregistry()["moongate.spec.failures"] or 0 end
+
 --- The text of a configuration file.
 ---@param config table
 ---@return string
@@ -72,7 +75,8 @@ function M.new(options)
   local directory = shell.directory("gateway")
   local self = setmetatable({
     directory = directory, config_path = directory .. "/moongate.lua", log = directory .. "/gateway.log",
-    ca_path = directory .. "/data/local-ca.pem", origin = options.origin, config = merged(options.config), starts = 0,
+    ca_path = directory .. "/data/local-ca.pem", origin = options.origin, config = merged(options.config),
+    failures = failures(),
   }, Gateway)
   shell.write(self.config_path, M.config_text(self.config))
   return self
@@ -106,7 +110,6 @@ local function port_of(address) return tonumber(address:match(":(%d+)$")) end
 
 -- Starts the program and waits until it says that it is ready.
 function Gateway:launch()
-  self.starts = self.starts + 1
   self.pid = shell.spawn({ M.program(), "run", "-c", self.config_path }, { stdout = self.directory .. "/stdout", stderr = self.log })
   local ready = wait.until_true("the gateway to be ready", function()
     local status = shell.ended(self.pid)
@@ -340,7 +343,7 @@ function Gateway:restart()
   self:launch()
 end
 
---- Ends it, as an operator would, and removes its directory unless it did not end well.
+--- Ends it, as an operator would, and removes its directory unless it did not end well or a spec failed.
 function Gateway:stop()
   local crashed = self.exit_status and self.exit_status > 128 and self.exit_status ~= 137
   if self:is_running() then
@@ -355,7 +358,11 @@ function Gateway:stop()
     error(("the gateway had ended with %d; see %s"):format(self.exit_status, self.log), 2)
   end
   self:hang_up()
-  shell.remove_directory(self.directory)
+  if failures() > self.failures then
+    print("kept: " .. self.directory)
+  else
+    shell.remove_directory(self.directory)
+  end
 end
 
 return M
