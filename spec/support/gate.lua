@@ -189,7 +189,7 @@ end
 function Gateway:publish(hosts, seconds)
   self.generation = self.generation + 1
   local box = diag()
-  local snapshot = assert(M.snapshot(self.generation, { assert(M.section(self.domain, hosts)) }))
+  local snapshot = assert(M.snapshot(self.generation, { assert(M.section(self.domain, hosts)) }, M.policy()))
   if C.moon_gateway_publish(self.gateway, snapshot, (seconds or 10) * 1000, box) ~= 0 then return nil, told(box) end
   return true
 end
