@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,8 +14,10 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mem.h"
 #include "gate/gateway.h"
 #include "script/phases.h"
+#include "script/policy.h"
 
 #define TICK_MS 1000
 #define ADDRESS_SIZE 128
@@ -31,6 +34,8 @@ struct run {
     struct moon_log *log;
     struct moon_log_channel *channel;
     struct moon_local_ca *local_ca;
+    struct moon_policies *policies; /* NULL: the operator has none */
+    struct moon_policy *policy;     /* what they declare, for the control plane */
     struct moon_control control;
     struct moon_plane *plane;
     uv_loop_t loop;
@@ -75,6 +80,34 @@ static int open_local_ca(struct run *run, struct moon_diag *diag) {
     snprintf(certificate, sizeof certificate, "%s/local-ca.pem", run->settings.data_dir);
     snprintf(key, sizeof key, "%s/local-ca.key", run->settings.data_dir);
     return moon_local_ca_open(&run->local_ca, certificate, key, diag);
+}
+
+/* The operator's files, as the configuration names them. Loaded here first: a mistake in one is told before anything
+ * listens. */
+static int open_policies(struct run *run, int config, struct moon_diag *diag) {
+    lua_State *L = run->L;
+    int rc = 0;
+    lua_getfield(L, config, "policies");
+    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    if (count) {
+        struct moon_str *paths = moon_alloc(count * sizeof *paths);
+        for (size_t i = 0; i < count; i++) {
+            lua_rawgeti(L, -1, (int)i + 1); /* stays alive in the list */
+            paths[i] = moon_str_of(lua_tostring(L, -1));
+            lua_pop(L, 1);
+        }
+        lua_getfield(L, config, "policy_budget_ms");
+        lua_getfield(L, config, "policy_jit");
+        run->policies = moon_policies_new(paths, count, (unsigned)lua_tointeger(L, -2), lua_toboolean(L, -1),
+                                          run->script.source_dir);
+        lua_pop(L, 2);
+        free(paths);
+        rc = moon_policy_open(&run->policy, run->policies, NULL, run->channel, diag);
+    }
+    lua_pop(L, 1);
+    run->script.policies = run->policies;
+    run->control.policy = run->policy;
+    return rc;
 }
 
 /* ---- the end ---- */
@@ -201,7 +234,9 @@ static int start(struct run *run, struct moon_diag *diag) {
 }
 
 static int run_with_log(struct run *run, int config, struct moon_diag *diag) {
-    int rc = make_data_dir(run->settings.data_dir, diag);
+    int rc = open_policies(run, config, diag);
+    if (rc == 0)
+        rc = make_data_dir(run->settings.data_dir, diag);
     if (rc == 0)
         rc = open_local_ca(run, diag);
     if (rc == 0)
@@ -230,6 +265,8 @@ int moon_run(lua_State *L, int config, const char *source_dir) {
         rc = run_with_log(&run, config, &diag);
     if (run.log && rc == 0)
         moon_log_line(run.channel, MOON_LOG_INFO, "gateway", "stopped", NULL);
+    moon_policy_close(&run.policy);
+    moon_policies_free(&run.policies);
     moon_local_ca_close(&run.local_ca);
     moon_log_close(&run.log);
     if (run.log_fd >= 0)

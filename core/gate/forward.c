@@ -76,6 +76,8 @@ int moon_forward_request(struct moon_buf *out, const struct moon_request *reques
     for (size_t i = 0; i < head->field_count && rc == 0; i++)
         if (passes_to_origin(head, head->fields[i].name))
             rc = moon_http_write_field(out, head->fields[i].name, head->fields[i].value);
+    if (rc == 0)
+        rc = moon_forward_added_fields(out, &request->to_origin);
     if (rc == 0 && framing == MOON_HTTP_LENGTH)
         rc = moon_http_write_field_number(out, MOON_STR("Content-Length"), head->content_length);
     else if (rc == 0 && framing == MOON_HTTP_CHUNKED)
@@ -100,6 +102,13 @@ int moon_forward_request(struct moon_buf *out, const struct moon_request *reques
         rc = append_to_list(out, head, "CDN-Loop", MOON_STR(LOOP_NAME));
     if (rc == 0)
         rc = moon_http_write_end(out);
+    return rc;
+}
+
+int moon_forward_added_fields(struct moon_buf *out, const struct moon_added_fields *added) {
+    int rc = 0;
+    for (size_t i = 0; i < added->count && rc == 0; i++)
+        rc = moon_http_write_field(out, added->fields[i].name, added->fields[i].value);
     return rc;
 }
 

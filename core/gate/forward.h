@@ -15,6 +15,9 @@ int moon_forward_request(struct moon_buf *out, const struct moon_request *reques
  * *has_date tells whether the origin sent a Date. */
 int moon_forward_response_fields(struct moon_buf *out, const struct moon_http_head *head, bool *has_date);
 
+/* Appends what a policy added: the operator's word, hence not looked at as a client's is. */
+int moon_forward_added_fields(struct moon_buf *out, const struct moon_added_fields *added);
+
 /* True when a client's field of that name must not reach an origin, its look-alikes included ("CF_Connecting_IP",
  * "Client.Cert"). */
 bool moon_forward_is_protected(struct moon_str name);

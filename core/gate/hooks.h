@@ -10,6 +10,14 @@
 
 struct moon_snapshot;
 struct moon_request;
+struct moon_http_head;
+
+/* What becomes of a request. */
+enum moon_hook_step {
+    MOON_STEP_ON = 0,   /* to its origin */
+    MOON_STEP_ANSWERED, /* moon_respond was called: the request has ended */
+    MOON_STEP_WAITS     /* moon_request_keep was called; the upper floor comes back: moon_request_go_on, or an answer */
+};
 
 struct moon_hooks {
     void *data; /* handed to `open` */
@@ -26,6 +34,18 @@ struct moon_hooks {
 
     /* Per request: reads the facts, fills the verdict. Never fails: what goes wrong inside is a verdict too (fail closed). */
     void (*rules)(void *state);
+
+    /* The operator's policies; all four are NULL when there are none. A request that needs to be known later gets
+     * request->script, which is the upper floor's until `gone`. Within a turn of the request's connection. */
+    /* Per request that the rules let pass; worker->facts and worker->head are its own still. */
+    enum moon_hook_step (*request)(void *state, struct moon_request *request);
+    /* The head of its origin's answer, before it is written to the client: may change status (not whether there is a
+     * body) and take fields out; adds to request->to_client. False: withhold it and answer with 500. */
+    bool (*response)(void *state, struct moon_request *request, struct moon_http_head *head);
+    /* The body that request->wants_body asked for is complete. Not before `request` has returned. */
+    void (*body)(void *state, struct moon_request *request);
+    /* A request with request->script has ended: must clear it. */
+    void (*gone)(void *state, struct moon_request *request);
 
     /* On the worker's thread, at its end. */
     void (*close)(void *state);

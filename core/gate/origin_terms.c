@@ -73,6 +73,10 @@ static int read_tls(struct moon_origin_terms *terms, const struct moon_origin_op
         return MOON_EREFUSED;
     }
     terms->server_name = own(moon_str(normal, (size_t)len));
+    if (options->client && options->verify && !options->ca.len) {
+        terms->client = moon_tls_client_ref(options->client);
+        return 0;
+    }
     struct moon_tls_client_terms client = {.verify = options->verify, .ca = options->ca};
     return moon_tls_client_new(&terms->client, &client, diag);
 }

@@ -29,6 +29,7 @@ struct moon_origin_options {
     struct moon_str sni;
     struct moon_str ca;          /* PEM; empty: the system's CAs */
     bool verify;
+    struct moon_tls_client *client; /* for the system's CAs, when there is one already (counted); NULL: one is made */
 };
 
 /* Control thread. Copies. MOON_EREFUSED with diag->where the option's name. */

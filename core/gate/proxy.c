@@ -192,7 +192,8 @@ static void begin_tunnel(struct moon_request *request) {
 }
 
 /* Writes the head of the answer to the client, once the origin's is known. */
-static void start_answer(struct moon_request *request, const struct moon_http_head *head) {
+static void start_answer(struct moon_request *request, struct moon_http_head *answer) {
+    const struct moon_http_head *head = answer;
     struct moon_exchange *exchange = &request->exchange;
     struct moon_conn *conn = request->conn;
     struct moon_buf *out = moon_conn_out(conn);
@@ -200,6 +201,11 @@ static void start_answer(struct moon_request *request, const struct moon_http_he
     bool has_date;
     bool old_client = request->minor_version == 0;
     bool upgraded = head->status == 101;
+    if (conn->worker->hooks->response && !conn->worker->hooks->response(conn->worker->script, request, answer)) {
+        moon_origin_return(&exchange->origin, false);
+        moon_respond_page(request, 500, "a policy failed", true);
+        return;
+    }
     exchange->to_client = head->framing;
     if (head->framing == MOON_HTTP_CHUNKED || head->framing == MOON_HTTP_UNTIL_CLOSE)
         exchange->to_client = old_client ? MOON_HTTP_UNTIL_CLOSE : MOON_HTTP_CHUNKED;
@@ -211,6 +217,8 @@ static void start_answer(struct moon_request *request, const struct moon_http_he
     int rc = moon_http_write_status_line(out, head->status);
     if (rc == 0)
         rc = moon_forward_response_fields(out, head, &has_date);
+    if (rc == 0)
+        rc = moon_forward_added_fields(out, &request->to_client);
     if (rc == 0 && !has_date)
         rc = moon_http_write_field(out, MOON_STR("Date"), moon_worker_date(conn->worker));
     if (rc == 0)

@@ -40,8 +40,15 @@ static struct moon_request *take_request(struct moon_conn *conn) {
     return request;
 }
 
+/* What policies keep of it must be let go before the struct is anybody else's. */
+static void let_go(struct moon_request *request) {
+    if (request->script)
+        request->conn->worker->hooks->gone(request->conn->worker->script, request);
+}
+
 static void release(struct moon_request *request) {
     struct moon_worker *worker = request->conn->worker;
+    let_go(request);
     if (request->consumer == MOON_CONSUME_PROXY || request->exchange.terms)
         moon_proxy_release(request);
     moon_buf_free(&request->collected);
@@ -68,6 +75,8 @@ void moon_request_spares_free(struct moon_worker *worker) {
 
 /* The request outlives this turn: what it borrows becomes its own. False when its arena is full. */
 static bool detach(struct moon_request *request) {
+    if (request->head) /* kept already */
+        return true;
     struct moon_str *texts[] = {&request->method,  &request->uri,     &request->path,       &request->query,
                                 &request->rule_id, &request->matches, &request->fingerprint};
     for (size_t i = 0; i < MOON_COUNT(texts); i++) {
@@ -78,6 +87,51 @@ static bool detach(struct moon_request *request) {
             return false;
     }
     return true;
+}
+
+static bool copy_fields(struct moon_arena *arena, struct moon_http_head *head) {
+    for (size_t i = 0; i < head->field_count; i++) {
+        struct moon_http_field *field = &head->fields[i];
+        field->name = moon_arena_copy(arena, field->name);
+        field->value = moon_arena_copy(arena, field->value);
+        if (!field->name.data || !field->value.data)
+            return false;
+    }
+    return true;
+}
+
+bool moon_request_keep(struct moon_request *request, struct moon_facts *facts) {
+    moon_assert(!request->head);
+    struct moon_http_head *head = moon_arena_take(&request->arena, sizeof *head);
+    if (!head || !detach(request))
+        return false;
+    *head = request->conn->worker->head;
+    if (!copy_fields(&request->arena, head))
+        return false;
+    const struct moon_http_field *user_agent = moon_http_find(head, MOON_STR("user-agent"));
+    head->method = request->method;
+    head->target = MOON_STR_NONE; /* read already */
+    head->host = MOON_STR_NONE;
+    facts->http_host = request->host;
+    facts->method = request->method;
+    facts->uri = request->uri;
+    facts->path = request->path;
+    facts->query = request->has_query ? request->query : MOON_STR("");
+    facts->user_agent = user_agent ? user_agent->value : MOON_STR("");
+    facts->ray = moon_str_of(request->ray);
+    facts->fields = head->fields;
+    facts->field_count = head->field_count;
+    facts->host = NULL; /* of a snapshot that may go */
+    request->head = head;
+    request->consumer = MOON_CONSUME_SCRIPT;
+    return true;
+}
+
+struct moon_http_head *moon_request_head(struct moon_request *request) {
+    struct moon_worker *worker = request->conn->worker;
+    if (request->head)
+        worker->head = *request->head;
+    return &worker->head;
 }
 
 /* ---- the end ---- */
@@ -97,6 +151,7 @@ void moon_request_finish(struct moon_request *request, bool keep) {
     moon_record_request(request);
     if (request->blocked)
         moon_worker_count(conn->worker, blocked);
+    let_go(request);
     if (request->consumer == MOON_CONSUME_PROXY)
         moon_proxy_release(request);
     request->consumer = MOON_CONSUME_NOTHING;
@@ -125,6 +180,8 @@ void moon_request_client_gone(struct moon_request *request, const char *why) {
 bool moon_request_takes_body(const struct moon_request *request) {
     if (request->body.done)
         return false;
+    if (request->consumer == MOON_CONSUME_SCRIPT)
+        return request->wants_body;
     return request->consumer != MOON_CONSUME_PROXY || moon_proxy_takes_body(request);
 }
 
@@ -164,6 +221,12 @@ void moon_request_read_body(struct moon_request *request, struct moon_str *input
             body_refused(request, 413, "the body is too large");
         else if (request->body.done)
             serve_handler(request);
+        break;
+    case MOON_CONSUME_SCRIPT:
+        if (moon_buf_append_str(&request->collected, payload) != 0)
+            body_refused(request, 413, "the body is too large for the policy");
+        else if (request->body.done)
+            conn->worker->hooks->body(conn->worker->script, request);
         break;
     case MOON_CONSUME_NOTHING:
         if (request->body.done) {
@@ -368,6 +431,23 @@ static bool pass_rules(struct moon_request *request, const struct moon_host *hos
     return false;
 }
 
+static void to_origin(struct moon_request *request, const struct moon_host *host) {
+    if (!host->origin)
+        moon_respond_page(request, 530, "the host has no origin", true);
+    else if (!detach(request))
+        moon_respond_page(request, 431, "the head is too large", true);
+    else
+        moon_proxy_begin(request, host->origin);
+}
+
+void moon_request_go_on(struct moon_request *request) {
+    const struct moon_host *host = moon_snapshot_find(request->conn->worker->snapshot, request->host);
+    if (host)
+        to_origin(request, host);
+    else
+        moon_respond_page(request, 404, "no section answers for the host any more", true);
+}
+
 static void serve_world(struct moon_request *request, struct moon_str user_agent) {
     struct moon_conn *conn = request->conn;
     struct moon_worker *worker = conn->worker;
@@ -399,15 +479,9 @@ static void serve_world(struct moon_request *request, struct moon_str user_agent
     }
     if (!pass_rules(request, host, user_agent))
         return;
-    if (!host->origin) {
-        moon_respond_page(request, 530, "the host has no origin", true);
+    if (worker->hooks->request && worker->hooks->request(worker->script, request) != MOON_STEP_ON)
         return;
-    }
-    if (!detach(request)) {
-        moon_respond_page(request, 431, "the head is too large", true);
-        return;
-    }
-    moon_proxy_begin(request, host->origin);
+    to_origin(request, host);
 }
 
 void moon_request_begin(struct moon_conn *conn, struct moon_str bytes) {

@@ -20,7 +20,14 @@
 enum moon_request_consumer {
     MOON_CONSUME_NOTHING = 0, /* the body is read and dropped, within bounds */
     MOON_CONSUME_PROXY,
-    MOON_CONSUME_HANDLER
+    MOON_CONSUME_HANDLER,
+    MOON_CONSUME_SCRIPT /* a policy waits; it takes the body when it asks for it */
+};
+
+/* Fields that a policy adds to a head, in the request's arena. */
+struct moon_added_fields {
+    const struct moon_http_field *fields;
+    size_t count;
 };
 
 struct moon_request {
@@ -60,11 +67,18 @@ struct moon_request {
     uint64_t generation;
 
     struct moon_exchange exchange;   /* with MOON_CONSUME_PROXY */
-    struct moon_buf collected;       /* with MOON_CONSUME_HANDLER */
+    struct moon_buf collected;       /* with MOON_CONSUME_HANDLER and _SCRIPT */
     struct moon_http_field *fields;  /* with MOON_CONSUME_HANDLER: copies in the arena */
     size_t field_count;
     struct moon_str query;
     bool has_query;
+
+    /* With policies. */
+    void *script;                /* the upper floor's, until hooks->gone; NULL: none */
+    struct moon_http_head *head; /* its own copy, once kept; in the arena */
+    bool wants_body;             /* with MOON_CONSUME_SCRIPT */
+    struct moon_added_fields to_origin;
+    struct moon_added_fields to_client;
 };
 
 /* Begins a request from one complete head. Within a turn of `conn`, which has no request. Afterwards conn->request is the request, or
@@ -82,6 +96,15 @@ void moon_request_client_gone(struct moon_request *request, const char *why);
 
 /* After the answer is complete: record, release, and tell the connection whether it may go on. Within a turn. */
 void moon_request_finish(struct moon_request *request, bool keep);
+
+/* Makes the request outlive this turn before it is known what becomes of it: its texts and its head become copies in its arena, and
+ * the views in `facts` (a copy of worker->facts) point to them, as long as the request lives; facts->host is NULL then. The body
+ * waits. Within the turn that began it. False when the arena is full: answer with 431. */
+bool moon_request_keep(struct moon_request *request, struct moon_facts *facts);
+/* worker->head as that of this request: as it is when it was not kept, restored when it was. */
+struct moon_http_head *moon_request_head(struct moon_request *request);
+/* A kept request goes to its origin as the present snapshot has it, with the head that worker->head holds. Within a turn. */
+void moon_request_go_on(struct moon_request *request);
 
 /* True when the connection may be kept after an answer given now. */
 bool moon_request_can_keep(const struct moon_request *request);

@@ -1,19 +1,13 @@
 #include "script/control.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 
-#include "base/check.h"
+#include "base/file.h"
 #include "base/mem.h"
+#include "script/policy.h"
 #include "tls/crypto.h"
 
 /* Of a certificate chain or a key in PEM; ours are below 4 KiB unless hundreds of names are in one. */
@@ -47,6 +41,47 @@ int moon_ffi_certificates(struct moon_certificate *list, size_t room, size_t *co
 int moon_ffi_match_key(const char *pem, size_t pem_len, const char *key, size_t key_len, struct moon_diag *diag) {
     return moon_certificates_match_key(moon_str(pem, pem_len), moon_str(key, key_len), diag);
 }
+
+/* ---- secrets at rest ---- */
+
+int moon_ffi_keyring_open(struct moon_keyring **out, const char *path, bool may_make, struct moon_diag *diag) {
+    return moon_keyring_open(out, path, may_make, diag);
+}
+
+void moon_ffi_keyring_close(struct moon_keyring *ring) {
+    moon_keyring_close(&ring);
+}
+
+int moon_ffi_seal(struct moon_keyring *ring, char *room, size_t *len, struct moon_str plain, struct moon_str context,
+                  struct moon_diag *diag) {
+    struct moon_buf sealed;
+    moon_buf_init(&sealed, MOON_SEALED_BYTES);
+    int rc = moon_keyring_seal(ring, &sealed, plain, context, diag);
+    struct moon_str text = moon_buf_view(&sealed);
+    *len = rc ? 0 : text.len;
+    memcpy(room, text.data, *len);
+    moon_buf_free(&sealed);
+    return rc;
+}
+
+int moon_ffi_unseal(struct moon_keyring *ring, char *room, size_t *len, struct moon_str sealed, struct moon_str context,
+                    struct moon_diag *diag) {
+    return moon_keyring_unseal(ring, room, len, sealed, context, diag);
+}
+
+bool moon_ffi_sealed_newest(struct moon_keyring *ring, struct moon_str sealed) {
+    return moon_keyring_is_newest(ring, sealed);
+}
+
+int moon_ffi_keyring_renew(struct moon_keyring *ring, bool *from_environment, struct moon_diag *diag) {
+    return moon_keyring_renew(ring, from_environment, diag);
+}
+
+void moon_ffi_wipe(void *data, size_t size) {
+    moon_wipe(data, size);
+}
+
+/* ---- trust sets and policies ---- */
 
 int moon_ffi_trust_new(struct moon_trust **out, const struct moon_str *pems, size_t count, struct moon_diag *diag) {
     return moon_trust_new(out, pems, count, diag);
@@ -157,69 +192,16 @@ void moon_ffi_counters(const struct moon_control *control, struct moon_counters 
         moon_gateway_counters(control->gateway, sum);
 }
 
+void moon_ffi_control_declared(const struct moon_control *control, struct moon_str *declared) {
+    *declared = control->policy ? moon_policy_declared(control->policy) : MOON_STR("");
+}
+
 struct moon_log_channel *moon_ffi_control_log(struct moon_control *control) {
     return control->log;
 }
 
 /* ---- files ---- */
 
-static int failed(struct moon_diag *diag, const char *path, const char *what) {
-    moon_diag_set(diag, path, "%s: %s", what, strerror(errno));
-    return MOON_ESYSTEM;
-}
-
-static bool write_fully(int fd, const char *data, size_t len) {
-    while (len) {
-        ssize_t n = write(fd, data, len);
-        if (n < 0) {
-            if (errno == EINTR)
-                continue;
-            return false;
-        }
-        data += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd) == 0;
-}
-
-/* The rename itself must reach the disk too, or a crash brings the former file back. */
-static bool sync_directory(const char *path) {
-    char directory[PATH_MAX];
-    const char *slash = strrchr(path, '/');
-    if (!slash)
-        snprintf(directory, sizeof directory, ".");
-    else
-        snprintf(directory, sizeof directory, "%.*s", slash == path ? 1 : (int)(slash - path), path);
-    int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    bool fine = fsync(fd) == 0;
-    close(fd);
-    return fine;
-}
-
 int moon_ffi_write_file(const char *path, const char *data, size_t len, struct moon_diag *diag) {
-    char temporary[PATH_MAX];
-    int n = snprintf(temporary, sizeof temporary, "%s.XXXXXX", path);
-    if (n < 0 || (size_t)n >= sizeof temporary) {
-        moon_diag_set(diag, path, "the path is too long");
-        return MOON_EREFUSED;
-    }
-    int fd = mkostemp(temporary, O_CLOEXEC); /* 0600 from birth */
-    if (fd < 0)
-        return failed(diag, path, "a temporary file cannot be made beside it");
-    if (!write_fully(fd, data, len)) {
-        int rc = failed(diag, path, "it cannot be written");
-        close(fd);
-        unlink(temporary);
-        return rc;
-    }
-    if (close(fd) != 0 || rename(temporary, path) != 0) {
-        int rc = failed(diag, path, "it cannot be replaced");
-        unlink(temporary);
-        return rc;
-    }
-    if (!sync_directory(path))
-        return failed(diag, path, "its directory cannot be synchronised");
-    return 0;
+    return moon_file_replace(path, moon_str(data, len), 0600, diag);
 }

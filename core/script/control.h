@@ -10,6 +10,7 @@
 #include "gate/snapshot.h"
 #include "script/bridge.h"
 #include "tls/certificate.h"
+#include "tls/keyring.h"
 #include "tls/local_ca.h"
 
 /* What the control state works with; filled by the program, borrowed as long as the state lives. Opaque to Lua. */
@@ -17,6 +18,7 @@ struct moon_control {
     struct moon_gateway *gateway; /* NULL while there is none (specs, rehearsals from the command line) */
     struct moon_local_ca *local_ca;
     struct moon_log_channel *log;
+    struct moon_policy *policy; /* the operator's files as this thread has loaded them; NULL: none */
     uint32_t next_host_id; /* begins at 1 and never goes back */
 };
 
@@ -37,6 +39,19 @@ MOON_FFI int moon_ffi_certificates(struct moon_certificate *list, size_t room, s
                                    size_t len, struct moon_diag *diag);
 MOON_FFI int moon_ffi_match_key(const char *pem, size_t pem_len, const char *key, size_t key_len,
                                 struct moon_diag *diag);
+
+/* Secrets at rest (tls/keyring.h). `room` has MOON_SEALED_BYTES; *len of them are written. What was opened is wiped with
+ * moon_ffi_wipe as soon as it was copied. */
+struct moon_keyring;
+MOON_FFI int moon_ffi_keyring_open(struct moon_keyring **out, const char *path, bool may_make, struct moon_diag *diag);
+MOON_FFI void moon_ffi_keyring_close(struct moon_keyring *ring);
+MOON_FFI int moon_ffi_seal(struct moon_keyring *ring, char *room, size_t *len, struct moon_str plain,
+                           struct moon_str context, struct moon_diag *diag);
+MOON_FFI int moon_ffi_unseal(struct moon_keyring *ring, char *room, size_t *len, struct moon_str sealed,
+                             struct moon_str context, struct moon_diag *diag);
+MOON_FFI bool moon_ffi_sealed_newest(struct moon_keyring *ring, struct moon_str sealed);
+MOON_FFI int moon_ffi_keyring_renew(struct moon_keyring *ring, bool *from_environment, struct moon_diag *diag);
+MOON_FFI void moon_ffi_wipe(void *data, size_t size);
 
 /* Each _new gives 0 and one count in *out, or a negative code, diag and NULL in *out. */
 MOON_FFI int moon_ffi_trust_new(struct moon_trust **out, const struct moon_str *pems, size_t count,
@@ -86,6 +101,9 @@ MOON_FFI int moon_ffi_publish(struct moon_control *control, struct moon_snapshot
 MOON_FFI unsigned moon_ffi_workers(const struct moon_control *control);
 MOON_FFI uint64_t moon_ffi_generation(const struct moon_control *control, unsigned worker);
 MOON_FFI void moon_ffi_counters(const struct moon_control *control, struct moon_counters *sum);
+
+/* What policy files declare for rules, as JSON; empty without any. Borrowed. */
+MOON_FFI void moon_ffi_control_declared(const struct moon_control *control, struct moon_str *declared);
 
 /* Where lua/log.lua writes to in this state; borrowed. */
 MOON_FFI struct moon_log_channel *moon_ffi_control_log(struct moon_control *control);

@@ -7,6 +7,8 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "script/policy.h"
+#include "script/task.h"
 #include "script/vm.h"
 
 #define TRACE_SIZE 4096
@@ -27,6 +29,7 @@ struct script {
     const struct moon_facts *facts;
     struct moon_verdict *verdict;
     struct moon_log_channel *log;
+    struct moon_policy *policy; /* NULL without policy files */
     time_t told;         /* second of the last line about a failure */
     unsigned suppressed; /* failures since then */
 };
@@ -62,6 +65,7 @@ static void tell(struct script *script, const char *what, const char *trace) {
 
 static int fail_open(struct script *script) {
     moon_vm_close(&script->L);
+    moon_policy_close(&script->policy);
     free(script);
     return MOON_ESCRIPT;
 }
@@ -78,6 +82,8 @@ static int open_worker(void *data, void **state, struct moon_facts *facts, struc
     *state = NULL;
     if (!script->L)
         return fail_open(script);
+    if (options->policies && moon_policy_open(&script->policy, options->policies, facts, log, diag) != 0)
+        return fail_open(script);
     lua_State *L = script->L;
     if (moon_vm_require(L, "moongate.phases", diag) != 0)
         return fail_open(script);
@@ -85,7 +91,15 @@ static int open_worker(void *data, void **state, struct moon_facts *facts, struc
     lua_pushlightuserdata(L, facts);
     lua_pushlightuserdata(L, verdict);
     lua_pushlightuserdata(L, log);
-    if (moon_vm_call(L, 3, 4, diag, NULL, 0) != 0)
+    if (script->policy) {
+        struct moon_str declared = moon_policy_declared(script->policy);
+        lua_pushlstring(L, declared.data, declared.len);
+        moon_policy_push_value(script->policy, L);
+    } else {
+        lua_pushnil(L);
+        lua_pushnil(L);
+    }
+    if (moon_vm_call(L, 5, 4, diag, NULL, 0) != 0)
         return fail_open(script);
     lua_pushcfunction(L, moon_vm_traceback);
     lua_replace(L, AT_TRACEBACK); /* the module stays alive in package.loaded */
@@ -126,6 +140,8 @@ static void rules(void *state) {
     struct script *script = state;
     lua_State *L = script->L;
     clear_verdict(script->verdict);
+    if (script->policy)
+        moon_policy_begin(script->policy);
     /* One function per host, called from here and not through a common one in Lua: each is the root of its own trace
      * then, where a common one would test for one host after the other. */
     lua_pushnumber(L, script->facts->host_id);
@@ -138,9 +154,30 @@ static void rules(void *state) {
         run_guarded(script);
 }
 
+static enum moon_hook_step policy_request(void *state, struct moon_request *request) {
+    struct script *script = state;
+    return script->policy->has_requests ? moon_task_request(script->policy, request) : MOON_STEP_ON;
+}
+
+static bool policy_response(void *state, struct moon_request *request, struct moon_http_head *head) {
+    struct script *script = state;
+    return moon_task_response(script->policy, request, head);
+}
+
+static void policy_body(void *state, struct moon_request *request) {
+    struct script *script = state;
+    moon_task_body(script->policy, request);
+}
+
+static void policy_gone(void *state, struct moon_request *request) {
+    struct script *script = state;
+    moon_task_gone(script->policy, request);
+}
+
 static void close_worker(void *state) {
     struct script *script = state;
-    moon_vm_close(&script->L);
+    moon_vm_close(&script->L); /* first: it can ask the policies */
+    moon_policy_close(&script->policy);
     free(script);
 }
 
@@ -152,4 +189,10 @@ void moon_script_hooks(struct moon_hooks *hooks, struct moon_script_options *opt
         .rules = rules,
         .close = close_worker,
     };
+    if (options->policies) {
+        hooks->request = policy_request;
+        hooks->response = policy_response;
+        hooks->body = policy_body;
+        hooks->gone = policy_gone;
+    }
 }

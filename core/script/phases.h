@@ -15,6 +15,7 @@
 /* What the hooks need; borrowed as long as the gateway lives. */
 struct moon_script_options {
     const char *source_dir; /* script/vm.h; NULL: the embedded modules */
+    struct moon_policies *policies; /* script/policy.h; NULL: the operator has none */
 };
 
 /* Fills a table of hooks for moon_gateway_new. */
