@@ -456,9 +456,9 @@ describe("an exchange with an origin", function()
         local count = tonumber(ffi.C.send(peer.fd, piece, math.min(#piece, total - sent), 0x4040))
         if count > 0 then
           sent, stalled = sent + count, wait.now()
-        elseif wait.now() - stalled > 0.5 then
+        elseif wait.now() - stalled > 0.2 then
           waited = true
-          assert.equal(1048576, client:skip(1048576))
+          assert.equal(4194304, client:skip(4194304))
           stalled = wait.now()
         end
       end

@@ -1,3 +1,4 @@
+local ffi = require "ffi"
 local gate = require "spec.support.gate"
 local wait = require "spec.support.wait"
 
@@ -99,7 +100,6 @@ describe("a tunnel", function()
     it("makes a fast origin wait for a slow client instead of cutting it off, " .. kind, function()
       local client, peer = open(options)
       local piece, sent = ("y"):rep(64 * 1024), 0
-      local ffi = require "ffi"
       -- Non-blocking on the origin's side: it writes until nothing goes any more.
       local stalled = wait.now()
       while sent < 64 * 1024 * 1024 do
@@ -120,9 +120,7 @@ describe("a tunnel", function()
 
     it("makes a fast client wait for a slow origin, " .. kind, function()
       local client, peer = open(options)
-      client.timeout = 1
-      local ffi = require "ffi"
-      local limit = ffi.new("struct moon_spec_timeval", 1, 0)
+      local limit = ffi.new("struct moon_spec_timeval", 0, 500000)
       ffi.C.setsockopt(client.fd, 1, 21, limit, ffi.sizeof(limit))
       local piece, sent = ("z"):rep(64 * 1024), 0
       while sent < 64 * 1024 * 1024 do
@@ -158,8 +156,7 @@ describe("a tunnel", function()
     assert.equal("close", answer:field "connection")
     assert.is_true(client:is_closed())
     assert.equal(1, gateway:counters().requests)
-    local rest = peer:receive_all()
-    assert.equal("", rest)
+    assert.is_nil((peer:receive(0.3)))
     assert.is_false(origin:is_called())
   end)
 
