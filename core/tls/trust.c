@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "tls/crypto.h"
 #include "tls/pem.h"
+#include "tls/revocation.h"
 
 #define DEPTH_MAX 6
 #define PRESENTED_MAX 10  /* certificates in the client's message, the leaf included */
@@ -29,8 +30,21 @@ struct moon_trust {
     X509_STORE *store;          /* holds our callbacks; the anchors are in `anchors`, read without its lock */
     STACK_OF(X509) *anchors;
     STACK_OF(X509_NAME) *names; /* without duplicates; empty when too long to be sent */
+    struct moon_revocation *revocation; /* NULL: nothing is */
+    enum moon_trust_usage usage;
     unsigned char identity[MOON_TRUST_IDENTITY];
+    unsigned char revision[MOON_TRUST_IDENTITY];
 };
+
+void moon_short_bytes_set(struct moon_short_bytes *out, const ASN1_STRING *value) {
+    int len = value ? ASN1_STRING_length(value) : 0;
+    *out = (struct moon_short_bytes){0};
+    if (len <= 0 || (size_t)len > sizeof out->bytes)
+        return;
+    out->len = (uint8_t)len;
+    out->negative = ASN1_STRING_type(value) == V_ASN1_NEG_INTEGER;
+    memcpy(out->bytes, ASN1_STRING_get0_data(value), (size_t)len);
+}
 
 /* OpenSSL's reading: a certificate is expired in the very second of notAfter. */
 static bool is_valid_at(const X509 *certificate, int64_t now) {
@@ -81,13 +95,21 @@ static void digest_of(unsigned char out[MOON_TRUST_IDENTITY], const X509 *certif
 }
 
 static void identify(struct moon_trust *trust) {
-    size_t count = (size_t)sk_X509_num(trust->anchors);
-    unsigned char *digests = moon_alloc(count * MOON_TRUST_IDENTITY);
+    size_t count = (size_t)sk_X509_num(trust->anchors), len = count * MOON_TRUST_IDENTITY;
+    unsigned char *digests = moon_alloc(len + 1), both[2 * MOON_TRUST_IDENTITY];
     for (size_t i = 0; i < count; i++)
         digest_of(digests + i * MOON_TRUST_IDENTITY, sk_X509_value(trust->anchors, (int)i));
     qsort(digests, count, MOON_TRUST_IDENTITY, compare_digests);
-    moon_sha256(trust->identity, moon_str((const char *)digests, count * MOON_TRUST_IDENTITY));
+    if (trust->usage != MOON_TRUST_USAGE_REQUIRE)
+        digests[len++] = (unsigned char)trust->usage;
+    moon_sha256(trust->identity, moon_str((const char *)digests, len));
     free(digests);
+    memcpy(trust->revision, trust->identity, MOON_TRUST_IDENTITY);
+    if (trust->revocation) {
+        memcpy(both, trust->identity, MOON_TRUST_IDENTITY);
+        moon_revocation_digest(trust->revocation, both + MOON_TRUST_IDENTITY);
+        moon_sha256(trust->revision, moon_str((const char *)both, sizeof both));
+    }
 }
 
 static bool holds(const STACK_OF(X509) *stack, const X509 *certificate) {
@@ -151,10 +173,16 @@ static int add_anchors(struct moon_trust *trust, struct moon_str pem, const char
 }
 
 int moon_trust_new(struct moon_trust **out, const struct moon_str *pems, size_t count, struct moon_diag *diag) {
+    struct moon_trust_options options = {.pems = pems, .pem_count = count};
+    return moon_trust_build(out, &options, diag);
+}
+
+int moon_trust_build(struct moon_trust **out, const struct moon_trust_options *options, struct moon_diag *diag) {
     int rc = MOON_ENOMEM;
     struct moon_trust *trust = moon_new(struct moon_trust);
     *out = NULL;
     atomic_init(&trust->refs, 1);
+    trust->usage = options->usage;
     trust->store = X509_STORE_new();
     trust->anchors = sk_X509_new_null();
     trust->names = sk_X509_NAME_new_null();
@@ -162,17 +190,19 @@ int moon_trust_new(struct moon_trust **out, const struct moon_str *pems, size_t 
         goto fail;
     X509_STORE_set_get_issuer(trust->store, find_issuer);
     X509_STORE_set_lookup_certs(trust->store, find_nothing);
-    if (!count) {
+    if (!options->pem_count) {
         moon_diag_set(diag, "certificates", "a trust set needs at least one CA certificate");
         rc = MOON_EREFUSED;
         goto fail;
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < options->pem_count; i++) {
         char where[48];
         snprintf(where, sizeof where, "certificates[%zu]", i + 1);
-        if ((rc = add_anchors(trust, pems[i], where, diag)) != 0)
+        if ((rc = add_anchors(trust, options->pems[i], where, diag)) != 0)
             goto fail;
     }
+    if ((rc = moon_revocation_new(&trust->revocation, options, trust->anchors, diag)) != 0)
+        goto fail;
     rc = MOON_ENOMEM;
     if (!gather_names(trust))
         goto fail;
@@ -196,6 +226,7 @@ void moon_trust_unref(struct moon_trust **trust) {
     *trust = NULL;
     if (!gone || atomic_fetch_sub_explicit(&gone->refs, 1, memory_order_acq_rel) != 1)
         return;
+    moon_revocation_free(&gone->revocation);
     sk_X509_NAME_pop_free(gone->names, X509_NAME_free);
     sk_X509_pop_free(gone->anchors, X509_free);
     X509_STORE_free(gone->store);
@@ -204,6 +235,10 @@ void moon_trust_unref(struct moon_trust **trust) {
 
 const unsigned char *moon_trust_identity(const struct moon_trust *trust) {
     return trust->identity;
+}
+
+const unsigned char *moon_trust_revision(const struct moon_trust *trust) {
+    return trust->revision;
 }
 
 bool moon_trust_same(const struct moon_trust *a, const struct moon_trust *b) {
@@ -216,8 +251,11 @@ STACK_OF(X509_NAME) *moon_trust_ca_names(const struct moon_trust *trust) {
     return SSL_dup_CA_list(trust->names);
 }
 
-static void set_parameters(X509_VERIFY_PARAM *parameters, int64_t now) {
-    moon_assert(X509_VERIFY_PARAM_set_purpose(parameters, X509_PURPOSE_SSL_CLIENT));
+/* `any_usage`: without OpenSSL's opinion on the purpose. That certificates of the path are CAs, and may sign certificates, is
+ * checked all the same. */
+static void set_parameters(X509_VERIFY_PARAM *parameters, int64_t now, bool any_usage) {
+    if (!any_usage)
+        moon_assert(X509_VERIFY_PARAM_set_purpose(parameters, X509_PURPOSE_SSL_CLIENT));
     X509_VERIFY_PARAM_set_auth_level(parameters, 2);
     X509_VERIFY_PARAM_set_depth(parameters, DEPTH_MAX);
     moon_assert(X509_VERIFY_PARAM_set_flags(parameters, X509_V_FLAG_PARTIAL_CHAIN));
@@ -247,6 +285,11 @@ static int check_presented(const struct moon_trust *trust, X509 *leaf, const STA
     return holds(trust->anchors, leaf) ? X509_V_ERR_INVALID_PURPOSE : X509_V_OK;
 }
 
+/* Of the purpose, only the extended key usage may be waived: a key that may not sign proves nothing in a handshake. */
+static bool may_sign(X509 *leaf) {
+    return X509_get_key_usage(leaf) & (KU_DIGITAL_SIGNATURE | KU_KEY_AGREEMENT); /* all bits without the extension */
+}
+
 /* Intersects the validity of every certificate of the path. */
 static bool measure_interval(STACK_OF(X509) *path, struct moon_verification *out) {
     out->not_before = INT64_MIN;
@@ -265,8 +308,20 @@ static bool measure_interval(STACK_OF(X509) *path, struct moon_verification *out
     return true;
 }
 
+/* Everything about a path that OpenSSL has found valid. */
+static int examine(const struct moon_trust *trust, STACK_OF(X509) *path, int64_t now, struct moon_verification *out) {
+    const X509 *issuer = sk_X509_value(path, sk_X509_num(path) > 1 ? 1 : 0);
+    if (!measure_interval(path, out))
+        return X509_V_ERR_UNSPECIFIED;
+    moon_short_bytes_set(&out->issuer_serial, X509_get0_serialNumber(issuer));
+    moon_short_bytes_set(&out->issuer_ski, X509_get0_subject_key_id((X509 *)issuer));
+    if (trust->revocation && !moon_revocation_check(trust->revocation, path, now, out))
+        return out->error;
+    return X509_V_OK;
+}
+
 /* One full validation. On failure *suspect is the topmost presented certificate that the path went through, or NULL. */
-static int try_path(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *untrusted, int64_t now,
+static int try_path(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *untrusted, int64_t now, bool any_usage,
                     struct moon_verification *out, X509 **suspect) {
     int error = X509_V_ERR_OUT_OF_MEM;
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -274,9 +329,9 @@ static int try_path(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *
     if (!ctx || !X509_STORE_CTX_init(ctx, trust->store, leaf, untrusted))
         goto out;
     X509_STORE_CTX_set_app_data(ctx, (void *)trust);
-    set_parameters(X509_STORE_CTX_get0_param(ctx), now);
+    set_parameters(X509_STORE_CTX_get0_param(ctx), now, any_usage);
     if (X509_verify_cert(ctx) == 1) {
-        error = measure_interval(X509_STORE_CTX_get0_chain(ctx), out) ? X509_V_OK : X509_V_ERR_UNSPECIFIED;
+        error = examine(trust, X509_STORE_CTX_get0_chain(ctx), now, out);
         goto out;
     }
     error = X509_STORE_CTX_get_error(ctx);
@@ -291,28 +346,41 @@ out:
     return error;
 }
 
-void moon_trust_verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *chain, int64_t now,
-                       struct moon_verification *out) {
+static void verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *chain, int64_t now, bool any_usage,
+                   struct moon_verification *out) {
     *out = (struct moon_verification){.error = check_presented(trust, leaf, chain)};
+    if (!out->error && any_usage && !may_sign(leaf))
+        out->error = X509_V_ERR_INVALID_PURPOSE;
     if (out->error)
         return;
-    ERR_set_mark(); /* called inside handshakes too: what fails here is a fact, not an error of libssl's */
     STACK_OF(X509) *untrusted = chain ? sk_X509_dup(chain) : sk_X509_new_null();
+    int first_error = X509_V_ERR_OUT_OF_MEM;
     for (int attempt = 0; untrusted && attempt < ATTEMPTS_MAX; attempt++) {
         X509 *suspect = NULL;
-        int error = try_path(trust, leaf, untrusted, now, out, &suspect);
-        if (attempt == 0 || !error)
-            out->error = error; /* of the failures, the first tells most */
-        if (!error || !suspect)
+        *out = (struct moon_verification){0};
+        out->error = try_path(trust, leaf, untrusted, now, any_usage, out, &suspect);
+        if (attempt == 0)
+            first_error = out->error;
+        if (!out->error || !suspect)
             break;
         /* OpenSSL does not come back from a branch: with cross-signed CAs it may end at a foreign or expired root
          * although another presented certificate leads home. Validate again without the one at the end of the
          * failing path. */
         sk_X509_delete_ptr(untrusted, suspect);
     }
-    if (!untrusted)
-        out->error = X509_V_ERR_OUT_OF_MEM;
+    if (!untrusted || out->error) /* of the failures, the first tells most */
+        *out = (struct moon_verification){.error = first_error};
     out->ok = out->error == X509_V_OK;
     sk_X509_free(untrusted);
+}
+
+void moon_trust_verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *chain, int64_t now,
+                       struct moon_verification *out) {
+    ERR_set_mark(); /* called inside handshakes too: what fails here is a fact, not an error of libssl's */
+    verify(trust, leaf, chain, now, trust->usage == MOON_TRUST_USAGE_IGNORE, out);
+    if (trust->usage == MOON_TRUST_USAGE_WARN && out->error == X509_V_ERR_INVALID_PURPOSE) {
+        verify(trust, leaf, chain, now, true, out);
+        out->lacks_usage = out->ok;
+    }
     ERR_pop_to_mark();
 }

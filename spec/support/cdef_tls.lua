@@ -14,6 +14,8 @@ typedef struct ssl_st SSL;
 typedef struct ssl_ctx_st SSL_CTX;
 typedef struct evp_pkey_st EVP_PKEY;
 typedef struct bio_st BIO;
+typedef struct asn1_string_st ASN1_STRING;
+typedef struct asn1_string_st ASN1_INTEGER;
 typedef struct bio_method_st BIO_METHOD;
 typedef struct ssl_method_st SSL_METHOD;
 struct moon_diag { char where[256]; char text[768]; };
@@ -30,6 +32,7 @@ size_t BIO_ctrl_pending(BIO *);
 X509 *PEM_read_bio_X509(BIO *, X509 **, void *, void *);
 EVP_PKEY *PEM_read_bio_PrivateKey(BIO *, EVP_PKEY **, void *, void *);
 void X509_free(X509 *);
+const ASN1_INTEGER *X509_get0_serialNumber(const X509 *);
 void EVP_PKEY_free(EVP_PKEY *);
 int X509_NAME_print_ex(BIO *, const X509_NAME *, int, unsigned long);
 void X509_NAME_free(X509_NAME *);
@@ -78,8 +81,8 @@ const char *ERR_reason_error_string(unsigned long);
 void ERR_clear_error(void);
 ]]
 
-local HEADERS = { "tls/crypto.h", "tls/trust.h", "tls/peer.h", "tls/policy.h", "tls/hello.h", "tls/client.h",
-  "tls/certificate.h", "tls/local_ca.h", "tls/session.h" }
+local HEADERS = { "tls/crypto.h", "tls/serials.h", "tls/crl.h", "tls/trust.h", "tls/texts.h", "tls/hello_trace.h", "tls/peer.h",
+  "tls/policy.h", "tls/hello.h", "tls/client.h", "tls/certificate.h", "tls/local_ca.h", "tls/session.h" }
 
 local function read(path)
   local file = assert(io.open(path, "rb"))
@@ -177,6 +180,38 @@ function M.trust(...)
   local out, diag = ffi.new("struct moon_trust *[1]"), M.diag()
   local code = C.moon_trust_new(out, list, #pems, diag)
   if code ~= 0 then
+    assert(out[0] == nil)
+    return nil, M.told(diag)
+  end
+  return ffi.gc(out[0], unref_of("moon_trust"))
+end
+
+--- A revocation list (PEM or DER) of the CA `issuer` (PEM), or nil with the diagnostic's two texts.
+function M.crl(text, issuer)
+  local out, diag = ffi.new("struct moon_crl *[1]"), M.diag()
+  if C.moon_crl_new(out, M.str(text), M.str(issuer), diag) ~= 0 then
+    assert(out[0] == nil)
+    return nil, M.told(diag)
+  end
+  return ffi.gc(out[0], unref_of("moon_crl"))
+end
+
+local USAGE = { require = 0, warn = 1, ignore = 2 }
+
+--- A trust set with options: pems (PEM texts), crls ({ crl, soft }), denials ({ ca (fingerprint or ""), certificate }), usage.
+function M.trust_with(options)
+  local given, diag, out = ffi.new("struct moon_trust_options"), M.diag(), ffi.new("struct moon_trust *[1]")
+  local pems = ffi.new("struct moon_str[?]", #options.pems + 1)
+  for i, pem in ipairs(options.pems) do pems[i - 1] = M.str(pem) end
+  local crls = ffi.new("struct moon_trust_crl[?]", #(options.crls or {}) + 1)
+  for i, one in ipairs(options.crls or {}) do crls[i - 1].crl, crls[i - 1].soft = one[1], one.soft or false end
+  local denials = ffi.new("struct moon_trust_denial[?]", #(options.denials or {}) + 1)
+  for i, one in ipairs(options.denials or {}) do denials[i - 1].ca, denials[i - 1].certificate = M.str(one[1]), M.str(one[2]) end
+  given.pems, given.pem_count = pems, #options.pems
+  given.crls, given.crl_count = crls, #(options.crls or {})
+  given.denials, given.denial_count = denials, #(options.denials or {})
+  given.usage = USAGE[options.usage or "require"]
+  if C.moon_trust_build(out, given, diag) ~= 0 then
     assert(out[0] == nil)
     return nil, M.told(diag)
   end

@@ -182,6 +182,31 @@ function M.leaf(ca, options)
   })
 end
 
+--- A revocation list of a CA. Options: revoked (certificates of this module, or serial numbers in hex), this_update and next_update
+--- (UNIX seconds), digest, extensions (lines of a CRL extension section).
+---@param ca table
+---@param options table|nil
+---@return string pem
+---@return string path
+function M.crl(ca, options)
+  options = options or {}
+  local office = fresh_path(".crl-office")
+  local lines = {}
+  for i, one in ipairs(options.revoked or {}) do
+    local serial = one
+    if type(one) == "table" then serial = run("openssl x509 -noout -serial -in " .. one.path):match("=(%x+)") end
+    lines[i] = ("R\t491231235959Z\t250101000000Z\t%s\tunknown\t/CN=x\n"):format(serial)
+  end
+  local config = ("[ca]\ndefault_ca=d\n[d]\ndatabase=%s/db\ndefault_md=%s\ncrl_extensions=ext\n[ext]\n%s\n"):format(office,
+    options.digest or "sha256", table.concat(options.extensions or { "authorityKeyIdentifier=keyid" }, "\n"))
+  local database, out = M.write(table.concat(lines)), fresh_path(".crl")
+  local from = options.this_update or os.time() - 60
+  run(("mkdir %s && cp %s %s/db && openssl ca -gencrl -config %s -cert %s -keyfile %s -crl_lastupdate %s %s -out %s"):format(
+    office, database, office, M.write(config, ".cnf"), ca.path, ca.key_path, asn1_time(from),
+    "-crl_nextupdate " .. asn1_time(options.next_update or os.time() + 86400), out))
+  return read(out), out
+end
+
 --- The public key file of an RSA key that nobody has: any odd modulus will do for a certificate that is only presented.
 ---@param bits integer
 ---@return string path
