@@ -63,7 +63,8 @@ local function load_chunk(source)
   return factory
 end
 
-local function bind(chunk, options, cells, report)
+-- The function of a chunk. `places` turns ordinals into the caller's indices.
+local function bind(chunk, options, cells, places, report)
   local accessors = {}
   for i, field in ipairs(chunk.fields) do
     local access = options.access and options.access[field.name] or field.access
@@ -72,7 +73,7 @@ local function bind(chunk, options, cells, report)
     end
     accessors[i] = access
   end
-  return load_chunk(chunk.source)(chunk.constants, accessors, cells, report, HELPERS)
+  return load_chunk(chunk.source)(chunk.constants, accessors, cells, places, report, HELPERS)
 end
 
 ---@class moongate.rules.Ruleset
@@ -110,43 +111,20 @@ function Ruleset:code()
   return table.concat(parts)
 end
 
-local function clear(cells, count)
-  for k = 1, count do
-    cells[k] = nil
-  end
-end
-
--- The fast form: the functions one after the other.
-local function runner(functions, plans, cells, cell_count, state)
-  local count, first = #functions, functions[1]
-  local function answer(result)
-    if result > 0 then
-      return plans[result].index
-    end
-    return 0, plans[-result].index
-  end
+-- The fast form. Mostly it is the generated function itself, so that rulesets of different shape are different
+-- functions to the JIT compiler.
+local function runner(functions)
+  local count = #functions
   if count == 0 then
     return function() return 0 end
   elseif count == 1 then
-    return function()
-      state.reported = 0
-      if cell_count > 0 then
-        clear(cells, cell_count)
-      end
-      local result = first()
-      if result == 0 then
-        return 0
-      end
-      return answer(result)
-    end
+    return functions[1]
   end
   return function()
-    state.reported = 0
-    clear(cells, cell_count)
     for i = 1, count do
-      local result = functions[i]()
-      if result ~= 0 then
-        return answer(result)
+      local index, stop = functions[i]()
+      if index ~= 0 or stop then
+        return index, stop
       end
     end
     return 0
@@ -154,38 +132,29 @@ local function runner(functions, plans, cells, cell_count, state)
 end
 
 -- The careful form: rules one by one under pcall. What run() reported before it failed is not reported again.
-local function guarded_runner(plans, options, state)
+local function guarded_runner(plans, places, options, state)
   local functions, on_error = {}, options.on_error
   local function report(ordinal)
     if ordinal > state.reported and options.on_log then
-      options.on_log(plans[ordinal].index)
+      options.on_log(places[ordinal])
     end
   end
   return function()
     for i, plan in ipairs(plans) do
       if not functions[i] then
         local chunks, cell_count = generate.rules { plan }
-        local cells = {}
-        local call = bind(chunks[1], options, cells, report)
-        functions[i] = function()
-          clear(cells, cell_count)
-          return call()
-        end
+        functions[i] = bind(chunks[1], options, { n = cell_count }, places, report)
       end
-      local ok, result = pcall(functions[i])
-      if ok then
-        if result > 0 then
-          return plan.index
-        elseif result < 0 then
-          return 0, plan.index
-        end
-      else
+      local ok, index, stop = pcall(functions[i])
+      if not ok then
         if on_error then
-          on_error(plan.index, result)
+          on_error(plan.index, index)
         end
         if plan.terminates then
           return plan.index
         end
+      elseif index ~= 0 or stop then
+        return index, stop
       end
     end
     return 0
@@ -199,17 +168,20 @@ end
 ---@return moongate.rules.Ruleset
 function M.ruleset(plans, options)
   local chunks, cell_count = generate.rules(plans)
-  local cells, state = {}, { reported = 0 }
+  local cells, state, places = { n = cell_count }, { reported = 0 }, {}
+  for ordinal, plan in ipairs(plans) do
+    places[ordinal] = plan.index
+  end
   local on_log = options.on_log
-  local function report(ordinal)
+  local function report(ordinal) -- 0: a request begins
     state.reported = ordinal
-    if on_log then
-      on_log(plans[ordinal].index)
+    if ordinal > 0 and on_log then
+      on_log(places[ordinal])
     end
   end
   local functions, fields = {}, {}
   for i, chunk in ipairs(chunks) do
-    functions[i] = bind(chunk, options, cells, report)
+    functions[i] = bind(chunk, options, cells, places, report)
     for _, field in ipairs(chunk.fields) do
       fields[field.name] = true
     end
@@ -217,8 +189,8 @@ function M.ruleset(plans, options)
   return setmetatable({
     fields = fields,
     chunks = chunks,
-    run = runner(functions, plans, cells, cell_count, state),
-    run_guarded = guarded_runner(plans, options, state),
+    run = runner(functions),
+    run_guarded = guarded_runner(plans, places, options, state),
   }, Ruleset)
 end
 

@@ -39,7 +39,7 @@ end
 
 ---@class moongate.rules.Document
 ---@field schema moongate.rules.Schema
----@field rules table[]  { tree, index, terminates, stops, weight, text }; disabled rules are left out
+---@field rules table[]  { tree, index, terminates, stops, text }; disabled rules are left out
 local Document = {}
 Document.__index = Document
 
@@ -150,6 +150,23 @@ local function list_finder(schema, options)
   end
 end
 
+-- What a condition's code costs, in comparisons. Ranges bring numbers with them, of which a trace may have 500.
+local function weight_of(node)
+  if node.of then
+    return weight_of(node.of)
+  elseif node.kind == "compare" then
+    local items = node.op == "in" and node.right.in_range and node.right.items
+    return items and 1 + 3 * #items or 1
+  elseif #node == 0 then
+    return 1
+  end
+  local sum = 0
+  for i = 1, #node do
+    sum = sum + weight_of(node[i])
+  end
+  return sum
+end
+
 local function plan_rules(self, options)
   local constants = options.constants or NONE
   local env = { constants = constants, find_list = list_finder(self.schema, options) }
@@ -167,7 +184,7 @@ local function plan_rules(self, options)
         ordinal = n,
         terminates = rule.terminates,
         stops = rule.stops,
-        weight = rule.weight,
+        weight = weight_of(tree),
       }
       if tree.kind == "constant" and (rule.terminates or rule.stops) then
         break -- always matches: nothing after it is ever reached
@@ -246,7 +263,6 @@ function M.new(schema, list)
         index = index,
         terminates = effect == "verdict",
         stops = stops_here(rule),
-        weight = #text,
         text = text,
       }
     end

@@ -11,6 +11,7 @@ local emit_array = require "moongate.rules.emit_array"
 local emit_compare = require "moongate.rules.emit_compare"
 local functions = require "moongate.rules.functions"
 local integer = require "moongate.rules.integer"
+local ip = require "moongate.rules.ip"
 local types = require "moongate.rules.types"
 
 local concat, format, rep = table.concat, string.format, string.rep
@@ -323,12 +324,17 @@ function Emitter:temp()
   return "t" .. self.temps_in_use
 end
 
+-- Values made of other values for the generator's own use; being values, they are computed once for all rules.
 local LOWER = functions.lower
+local NUMBER = {
+  Integer = { name = "number", call = integer.as_number },
+  IP = { name = "number", call = ip.v4_number },
+}
 
-local function lower_of(value)
+local function derived(def, value)
   return {
-    kind = "call", def = LOWER, call = LOWER.call, args = { value }, type = types.string, mapped = 0,
-    may_miss = value.may_miss, key = "lower(" .. value.key .. ")",
+    kind = "call", def = def, call = def.call, args = { value }, type = value.type, mapped = 0,
+    may_miss = value.may_miss, key = def.name .. "(" .. value.key .. ")",
   }
 end
 
@@ -344,11 +350,16 @@ end
 
 function WRITE_CONDITION.compare(self, node)
   local left = node.left
-  if node.op == "wildcard" then -- the value in lower case is a value like any other, computed once for all rules
-    node.folded = node.folded or lower_of(left)
+  if node.op == "wildcard" then
+    node.folded = node.folded or derived(LOWER, left)
     return self:compare(node, self:value(node.folded), left.may_miss, "strict wildcard"), 0
   end
-  return self:compare(node, self:value(left), left.may_miss), 0
+  local name = self:value(left)
+  if emit_compare.wants_number(node) then
+    node.number = node.number or derived(NUMBER[left.type.kind], left)
+    return self:compare(node, name, left.may_miss, nil, self:value(node.number)), 0
+  end
+  return self:compare(node, name, left.may_miss), 0
 end
 
 WRITE_CONDITION["not"] = function(self, node, d)

@@ -4,6 +4,7 @@
 -- predicate (operators.lua), which travels as a constant. Both must mean the same. Called by emit.lua with its writer
 -- as `self`.
 
+local ip = require "moongate.rules.ip"
 local operators = require "moongate.rules.operators"
 
 local concat, format = table.concat, string.format
@@ -32,7 +33,10 @@ local ORDER = {
   Integer = { lt = "integer_less", le = "integer_less_equal", gt = "integer_less", ge = "integer_less_equal" },
 }
 
--- The few forms worth writing out; nil sends the comparison to its predicate.
+local SIGN = { lt = "<", le = "<=", gt = ">", ge = ">=" }
+
+-- The few forms worth writing out, each (writer, node, x, number); nil sends the comparison to its predicate. The second
+-- result tells that the form is false for nil by itself.
 local INLINE = {}
 
 function INLINE.eq(self, node, x)
@@ -43,7 +47,10 @@ function INLINE.ne(self, node, x)
   return format("%s ~= %s", x, self:constant(node.right))
 end
 
-local function write_order(self, node, x)
+local function write_order(self, node, x, number)
+  if number then
+    return format("%s %s %s", number, SIGN[node.op], self:constant(node.right))
+  end
   local names = ORDER[node.left.type.kind]
   if not names then
     return nil
@@ -57,33 +64,37 @@ end
 
 INLINE.lt, INLINE.le, INLINE.gt, INLINE.ge = write_order, write_order, write_order, write_order
 
--- A handful of ranges is asked one by one; more are left to the binary search.
-local function write_ranges(self, node, x)
+-- A handful of items is asked one by one; more are left to the binary search.
+local function write_ranges(self, node, x, number)
   local items, kind = node.right.items, node.left.type.kind
-  if #items > MAX_RANGES then
+  if not number or #items > MAX_RANGES then
     return nil
   end
-  local below = self:helper(kind == "Integer" and "integer_less_equal" or "less_equal")
   local parts = {}
   for i, item in ipairs(items) do
     local first, last = item[1], item[2]
     if not last or last == first then
       parts[i] = format("%s == %s", x, self:constant(first))
-    else
-      local family = kind == "IP" and format("#%s == %d and ", x, #first) or ""
-      parts[i] = format("%s%s(%s, %s) and %s(%s, %s)", family, below, self:constant(first), x, below, x,
+    elseif kind == "IP" and #first == 16 then
+      local below = self:helper "less_equal"
+      parts[i] = format("#%s == 16 and %s(%s, %s) and %s(%s, %s)", x, below, self:constant(first), x, below, x,
         self:constant(last))
+    else
+      if kind == "IP" then
+        first, last = ip.v4_number(first), ip.v4_number(last)
+      end
+      parts[i] = format("%s >= %s and %s <= %s", number, self:constant(first), number, self:constant(last))
     end
   end
   return "(" .. concat(parts, " or ") .. ")"
 end
 
-INLINE["in"] = function(self, node, x)
+INLINE["in"] = function(self, node, x, number)
   local set = node.right
   if set.list then
     return format("%s(%s) == true", self:constant(set.contains), x)
   elseif set.in_range then
-    return write_ranges(self, node, x)
+    return write_ranges(self, node, x, number)
   elseif set.count == 0 then
     return "false", true
   elseif set.count == 1 then
@@ -94,6 +105,28 @@ end
 
 function INLINE.contains(self, node, x)
   return format("%s(%s, %s, 1, true) ~= nil", self:helper("find"), x, self:constant(node.right))
+end
+
+local function is_number(value)
+  return value == nil or type(value) == "number"
+end
+
+--- Whether a comparison is cheaper with its left-hand side as a plain number (integer.as_number, ip.v4_number).
+---@param node table  kind "compare"
+---@return boolean
+function M.wants_number(node)
+  local kind, right = node.left.type.kind, node.right
+  if kind == "Integer" and SIGN[node.op] then
+    return is_number(right)
+  elseif node.op ~= "in" or not right.in_range or #right.items > MAX_RANGES then
+    return false
+  end
+  for _, item in ipairs(right.items) do
+    if kind == "Integer" and not (is_number(item[1]) and is_number(item[2])) then
+      return false
+    end
+  end
+  return true
 end
 
 INLINE["strict wildcard"] = function(self, node, x)
@@ -117,11 +150,12 @@ end
 ---@param x string    the left-hand side, a name
 ---@param may_miss boolean
 ---@param op string|nil  asked in place of the node's own
-function M.compare(self, node, x, may_miss, op)
+---@param number string|nil  the left-hand side as a number, a name; where wants_number() said so
+function M.compare(self, node, x, may_miss, op, number)
   local inline = INLINE[op or node.op]
   local expression, takes_nil
   if inline then
-    expression, takes_nil = inline(self, node, x)
+    expression, takes_nil = inline(self, node, x, number)
   end
   if not expression then
     local right = node.right

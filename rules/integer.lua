@@ -137,6 +137,16 @@ end
 
 local bytes_less = order.less
 
+--- A number that stands to every value of magnitude up to 2^53 as the given one does: itself, or an infinity for a wide one.
+---@param value number|string
+---@return number
+function M.as_number(value)
+  if type(value) == "number" then
+    return value
+  end
+  return is_positive(value) and math.huge or -math.huge
+end
+
 --- a < b
 ---@param a number|string
 ---@param b number|string

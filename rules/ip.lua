@@ -167,6 +167,17 @@ function M.parse_item(token)
   return first, fill(bytes, length, true)
 end
 
+--- An IPv4 address as a number, for comparing with IPv4 ranges.
+---@param bytes string
+---@return number  -1 for an IPv6 address
+function M.v4_number(bytes)
+  if #bytes ~= 4 then
+    return -1
+  end
+  local a, b, c, d = byte(bytes, 1, 4)
+  return ((a * 256 + b) * 256 + c) * 256 + d
+end
+
 --- Orders two addresses of one family.
 ---@param a string
 ---@param b string  as long as `a`

@@ -41,9 +41,9 @@ describe("moongate.rules.generate", function()
     assert.equal(3, #compile(schema, list).chunks)
     list = {}
     for i = 1, 30 do
-      list[i] = 'http.host eq "' .. ("x"):rep(2000) .. '"'
+      list[i] = ("ssl or "):rep(29) .. "ssl"
     end
-    assert.is_true(#compile(schema, list).chunks >= 3)
+    assert.equal(3, #compile(schema, list).chunks)
   end)
 
   it("writes the same source for rules of the same shape", function()
