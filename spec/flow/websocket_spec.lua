@@ -66,10 +66,11 @@ describe("websocket", function()
     assert.is_true((session:is_closed()))
   end)
 
-  it("passes the origin's refusal as an ordinary answer and keeps the connection", function()
+  it("passes the origin's refusal as an ordinary answer and ends the connection, so that nothing sent early is read as a request", function()
     local answer = upgrade("/status/403")
     assert.equal(403, answer.status)
-    assert.equal(200, session:get("/next", { host = "www.example.com" }).status)
+    assert.equal("close", answer:field("connection"))
+    assert.is_true((session:is_closed()))
   end)
 
   it("holds bytes back that come before the 101", function()
