@@ -22,6 +22,7 @@ struct moon_gateway {
     struct moon_worker *workers;
     unsigned worker_count;
     unsigned connections; /* atomic */
+    struct moon_tls_sessions *sessions;
     struct moon_address bound[3][MOON_LISTEN_MAX];
     unsigned bound_count[3];
 
@@ -47,6 +48,10 @@ struct moon_gateway {
 
 unsigned *moon_gateway_connections(struct moon_gateway *gateway) {
     return &gateway->connections;
+}
+
+struct moon_tls_sessions *moon_gateway_sessions(struct moon_gateway *gateway) {
+    return gateway->sessions;
 }
 
 /* ---- what workers tell ---- */
@@ -240,6 +245,8 @@ int moon_gateway_new(struct moon_gateway **out, uv_loop_t *loop, const struct mo
     if (gateway->worker_count > WORKERS_MAX)
         gateway->worker_count = WORKERS_MAX;
     gateway->workers = moon_alloc(gateway->worker_count * sizeof *gateway->workers);
+    if (options->limits.tls_sessions)
+        gateway->sessions = moon_tls_sessions_new(options->limits.tls_sessions);
     int rc = uv_async_init(loop, &gateway->gone, on_gone);
     gateway->gone.data = gateway;
     if (rc == 0)
@@ -340,6 +347,7 @@ bool moon_gateway_address(const struct moon_gateway *gateway, int kind, unsigned
 static void on_freed(uv_handle_t *handle) {
     struct moon_gateway *gateway = handle->data;
     moon_worker_deinit(&gateway->control);
+    moon_tls_sessions_free(&gateway->sessions);
     free(gateway->workers);
     pthread_cond_destroy(&gateway->changed);
     pthread_mutex_destroy(&gateway->lock);

@@ -15,6 +15,7 @@ void moon_options_init(struct moon_options *options) {
         .connections = 50000,
         .connections_per_address = 10000,
         .idle_origin_connections = 64,
+        .tls_sessions = 10000,
     };
     options->timeouts = (struct moon_timeouts){
         .handshake = 10000,

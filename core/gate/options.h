@@ -20,6 +20,7 @@ struct moon_limits {
     unsigned connections;       /* of the whole gateway */
     unsigned connections_per_address;
     unsigned idle_origin_connections; /* kept warm per origin and worker */
+    unsigned tls_sessions;            /* kept for resumption, all workers together; 0: no resumption */
 };
 
 /* Milliseconds. */

@@ -136,7 +136,7 @@ int moon_worker_init(struct moon_worker *worker, struct moon_gateway *gateway, u
     moon_buf_init(&worker->cipher_out, CIPHER_OUT_CEILING);
     moon_random(worker->ray_state, sizeof worker->ray_state);
     worker->ray_state[0] |= 1;
-    return moon_tls_acceptor_new(&worker->acceptor, diag);
+    return moon_tls_acceptor_new(&worker->acceptor, loop ? NULL : moon_gateway_sessions(gateway), diag);
 }
 
 void moon_worker_add_service(struct moon_worker *worker, int fd, bool tls, const struct moon_handler *handler,

@@ -141,6 +141,8 @@ void moon_gateway_opened(struct moon_gateway *gateway, int rc, const struct moon
 void moon_gateway_adopted(struct moon_gateway *gateway, uint64_t ticket, int rc, const struct moon_diag *diag);
 void moon_gateway_worker_closed(struct moon_gateway *gateway);
 
+/* Where all workers keep their TLS sessions; NULL when none are to be resumed. */
+struct moon_tls_sessions *moon_gateway_sessions(struct moon_gateway *gateway);
 /* How many client connections the whole gateway has open: an atomic counter. */
 unsigned *moon_gateway_connections(struct moon_gateway *gateway);
 /* Called when a connection has gone: a draining worker without any closes. */

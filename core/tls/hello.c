@@ -6,9 +6,12 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "tls/crypto.h"
+#include "tls/verified.h"
 
 struct moon_tls_acceptor {
     SSL_CTX *ctx;
+    struct moon_tls_sessions *sessions; /* borrowed */
+    struct moon_verified *verified;
 };
 
 /* ServerNameList (RFC 6066 section 3) with exactly one entry of type host_name, as every client sends it. */
@@ -48,7 +51,9 @@ static int on_client_hello(SSL *ssl, int *alert, void *unused) {
         hello->choose(hello->data, hello->has_name ? moon_str_of(hello->name) : MOON_STR_NONE);
     if (!choice.policy)
         return refuse(hello, alert, SSL_AD_UNRECOGNIZED_NAME, "no terms for this server name");
-    if (!moon_tls_policy_apply(choice.policy, choice.trust, ssl))
+    hello->resumable = choice.resumable && SSL_CTX_sess_get_new_cb(SSL_get_SSL_CTX(ssl));
+    if (!moon_tls_policy_apply(choice.policy, choice.trust, hello->has_name ? moon_str_of(hello->name) : MOON_STR_NONE,
+                               hello->resumable, ssl))
         return refuse(hello, alert, SSL_AD_INTERNAL_ERROR, "out of memory");
     moon_trust_unref(&hello->trust);
     hello->trust = moon_trust_ref(choice.trust);
@@ -67,7 +72,15 @@ int moon_tls_hello_present(X509_STORE_CTX *ctx, void *unused) {
     return 1;
 }
 
-int moon_tls_acceptor_new(struct moon_tls_acceptor **out, struct moon_diag *diag) {
+/* OpenSSL does not validate again on resumption, and a session's word is not taken: its certificates go through the same door as
+ * in a full handshake, against the trust set that was chosen for this connection. */
+void moon_tls_hello_resumed(struct moon_tls_hello *hello, SSL *ssl) {
+    X509 *leaf = SSL_get0_peer_certificate(ssl);
+    if (leaf && hello->trust)
+        moon_peer_present(hello->peer, leaf, SSL_get_peer_cert_chain(ssl), hello->trust, (int64_t)time(NULL));
+}
+
+int moon_tls_acceptor_new(struct moon_tls_acceptor **out, struct moon_tls_sessions *sessions, struct moon_diag *diag) {
     *out = NULL;
     SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
     if (!ctx) {
@@ -78,6 +91,10 @@ int moon_tls_acceptor_new(struct moon_tls_acceptor **out, struct moon_diag *diag
     SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
     struct moon_tls_acceptor *acceptor = moon_new(struct moon_tls_acceptor);
     acceptor->ctx = ctx;
+    acceptor->sessions = sessions;
+    acceptor->verified = moon_verified_new();
+    if (sessions)
+        moon_tls_sessions_use(sessions, ctx);
     *out = acceptor;
     return 0;
 }
@@ -88,9 +105,18 @@ void moon_tls_acceptor_free(struct moon_tls_acceptor **acceptor) {
     if (!gone)
         return;
     SSL_CTX_free(gone->ctx);
+    moon_verified_free(&gone->verified);
     free(gone);
 }
 
 SSL_CTX *moon_tls_acceptor_context(struct moon_tls_acceptor *acceptor) {
     return acceptor->ctx;
+}
+
+struct moon_tls_sessions *moon_tls_acceptor_sessions(struct moon_tls_acceptor *acceptor) {
+    return acceptor->sessions;
+}
+
+struct moon_verified *moon_tls_acceptor_verified(struct moon_tls_acceptor *acceptor) {
+    return acceptor->verified;
 }

@@ -6,10 +6,12 @@
 #include "base/hostname.h"
 #include "tls/peer.h"
 #include "tls/policy.h"
+#include "tls/sessions.h"
 
 struct moon_tls_choice {
     const struct moon_tls_policy *policy; /* NULL: refuse with the alert unrecognized_name */
     struct moon_trust *trust;             /* NULL: no client certificate is asked for */
+    bool resumable;                       /* sessions under this name may be resumed */
 };
 
 /* `sni` is normalised (base/hostname.h); {NULL,0} when the client sent none. Called on the session's thread, inside
@@ -25,6 +27,7 @@ struct moon_tls_hello {
     struct moon_peer *peer;    /* never NULL */
     const char *failure;       /* constant; NULL while nothing failed here */
     bool chosen;               /* a policy was applied: nothing may be established without */
+    bool resumable;
     bool has_name;
     char name[MOON_HOSTNAME_MAX + 1];
 };
@@ -33,10 +36,16 @@ struct moon_tls_hello {
  * handshake go on (the proof of possession stays OpenSSL's). For policy.c. */
 int moon_tls_hello_present(X509_STORE_CTX *ctx, void *unused);
 
-/* The context every server session starts from. It has no certificate of its own: a session without a choice fails. */
+/* Once a resumed handshake is finished: presents what the session holds, since no certificate message came. For session.c. */
+void moon_tls_hello_resumed(struct moon_tls_hello *hello, SSL *ssl);
+
+/* The context every server session starts from. It has no certificate of its own: a session without a choice fails. One
+ * thread's own. `sessions` (borrowed, may be NULL) keeps what may be resumed; without it nothing is. */
 struct moon_tls_acceptor;
-int moon_tls_acceptor_new(struct moon_tls_acceptor **out, struct moon_diag *diag);
+int moon_tls_acceptor_new(struct moon_tls_acceptor **out, struct moon_tls_sessions *sessions, struct moon_diag *diag);
 void moon_tls_acceptor_free(struct moon_tls_acceptor **acceptor);
 SSL_CTX *moon_tls_acceptor_context(struct moon_tls_acceptor *acceptor);
+struct moon_tls_sessions *moon_tls_acceptor_sessions(struct moon_tls_acceptor *acceptor);
+struct moon_verified *moon_tls_acceptor_verified(struct moon_tls_acceptor *acceptor);
 
 #endif

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "base/check.h"
 #include "base/mem.h"
+#include "tls/verified.h"
 
 /* All texts of one certificate. A name that needs more is nobody's name: such a certificate is never verified. */
 #define TEXTS_BYTES (32 * 1024)
@@ -14,6 +15,7 @@
 enum text { SUBJECT, ISSUER, ISSUER_SKI, SKI, SERIAL, FINGERPRINT, TEXT_COUNT };
 
 struct moon_peer {
+    struct moon_verified *verified; /* borrowed; NULL: none */
     X509 *leaf;            /* NULL: nothing was presented */
     STACK_OF(X509) *chain; /* as sent */
     struct moon_trust *trust; /* of the last validation */
@@ -24,8 +26,9 @@ struct moon_peer {
     size_t ends[TEXT_COUNT]; /* offsets in `texts` */
 };
 
-struct moon_peer *moon_peer_new(void) {
+struct moon_peer *moon_peer_new(struct moon_verified *verified) {
     struct moon_peer *peer = moon_new(struct moon_peer);
+    peer->verified = verified;
     moon_buf_init(&peer->texts, TEXTS_BYTES);
     return peer;
 }
@@ -35,7 +38,7 @@ static void forget(struct moon_peer *peer) {
     sk_X509_pop_free(peer->chain, X509_free);
     moon_trust_unref(&peer->trust);
     moon_buf_free(&peer->texts);
-    *peer = (struct moon_peer){0};
+    *peer = (struct moon_peer){.verified = peer->verified};
     moon_buf_init(&peer->texts, TEXTS_BYTES);
 }
 
@@ -54,7 +57,7 @@ static void validate(struct moon_peer *peer, struct moon_trust *trust, int64_t n
         peer->trust = moon_trust_ref(trust);
         moon_trust_unref(&old);
     }
-    moon_trust_verify(trust, peer->leaf, peer->chain, now, &peer->last);
+    moon_verified_check(peer->verified, trust, peer->leaf, peer->chain, now, &peer->last);
     peer->last_at = now;
 }
 

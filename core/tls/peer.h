@@ -29,8 +29,10 @@ struct moon_certificate_facts {
 
 /* Lives inside a session; one thread. */
 struct moon_peer;
+struct moon_verified;
 
-struct moon_peer *moon_peer_new(void);
+/* `verified` (borrowed as long as the peer, may be NULL): the thread's cache of validated chains. */
+struct moon_peer *moon_peer_new(struct moon_verified *verified);
 void moon_peer_free(struct moon_peer **peer);
 
 /* Remembers what was presented (counts the certificates) and validates it against `trust` once; `trust` is counted

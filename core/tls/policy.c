@@ -20,7 +20,7 @@
 #define CERT_LIST_BYTES (64 * 1024)
 #define SECURITY_LEVEL 2
 
-/* No resumption takes all three: with SSL_OP_NO_TICKET alone TLS 1.3 still issues tickets from the session cache. */
+/* SSL_OP_NO_TICKET: no ticket that carries a session; in TLS 1.3 a "ticket" is then the id of a session on our side. */
 #define OPTIONS                                                                                         \
     (SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE | \
      SSL_OP_PRIORITIZE_CHACHA)
@@ -39,7 +39,7 @@ void moon_tls_common_defaults(SSL_CTX *ctx) {
     moon_assert(SSL_CTX_set1_groups_list(ctx, GROUPS));
     SSL_CTX_set_security_level(ctx, SECURITY_LEVEL);
     SSL_CTX_set_max_cert_list(ctx, CERT_LIST_BYTES);
-    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* the acceptor's context alone keeps sessions */
     SSL_CTX_set_options(ctx, OPTIONS);
     /* NO_AUTO_CHAIN: else OpenSSL validates our own certificate in every handshake to guess a chain for it. */
     SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
@@ -62,6 +62,9 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 
 void moon_tls_server_defaults(SSL_CTX *ctx) {
     moon_tls_common_defaults(ctx);
+    /* TLS 1.2 gives a session an id only when the context of the moment says that it caches. Without callbacks and without the
+     * internal cache that keeps nothing (an id that is unknown later means a full handshake); whose sessions are kept is decided by the acceptor's context (tls/sessions.h). */
+    SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL);
     moon_assert(SSL_CTX_set_num_tickets(ctx, 0));
     moon_assert(SSL_CTX_set_max_early_data(ctx, 0));
     moon_assert(SSL_CTX_set_recv_max_early_data(ctx, 0));
@@ -147,8 +150,21 @@ void moon_tls_policy_unref(struct moon_tls_policy **policy) {
     free(gone);
 }
 
-bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct moon_trust *trust, SSL *ssl) {
+/* What a session may be resumed for: this name and this trust set, nothing else. */
+static void bind_session(unsigned char context[32], const struct moon_trust *trust, struct moon_str server_name) {
     static const unsigned char no_trust[MOON_TRUST_IDENTITY];
+    unsigned char text[MOON_TRUST_IDENTITY + MOON_HOSTNAME_MAX + 1];
+    moon_assert(server_name.len <= MOON_HOSTNAME_MAX);
+    memcpy(text, trust ? moon_trust_identity(trust) : no_trust, MOON_TRUST_IDENTITY);
+    if (server_name.len)
+        memcpy(text + MOON_TRUST_IDENTITY, server_name.data, server_name.len);
+    moon_sha256(context, moon_str((const char *)text, MOON_TRUST_IDENTITY + server_name.len));
+}
+
+bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct moon_trust *trust,
+                           struct moon_str server_name, bool resumable, SSL *ssl) {
+    unsigned char context[32];
+    bind_session(context, trust, server_name);
     /* SSL_set_SSL_CTX takes certificate, key and callbacks along; versions, options, verify mode and CA names were
      * copied when the session began and stay what they were. So they are all said again. */
     if (!SSL_set_SSL_CTX(ssl, policy->ctx))
@@ -157,8 +173,7 @@ bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct mo
     SSL_set_options(ssl, OPTIONS);
     SSL_set_security_level(ssl, SECURITY_LEVEL);
     if (!SSL_set_min_proto_version(ssl, policy->min_version) || !SSL_set_max_proto_version(ssl, TLS1_3_VERSION) ||
-        !SSL_set_num_tickets(ssl, 0) ||
-        !SSL_set_session_id_context(ssl, trust ? moon_trust_identity(trust) : no_trust, MOON_TRUST_IDENTITY))
+        !SSL_set_num_tickets(ssl, resumable ? 1 : 0) || !SSL_set_session_id_context(ssl, context, sizeof context))
         return false;
     /* Without FAIL_IF_NO_PEER_CERT: whether a certificate is needed is for the rules to say. */
     SSL_set_verify(ssl, trust ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);

@@ -26,8 +26,10 @@ void moon_tls_policy_unref(struct moon_tls_policy **policy);
 
 /* Called in the ClientHello callback, before anything was negotiated. Switches the context and sets every term that
  * SSL_set_SSL_CTX leaves behind: versions, ciphers, options, verify mode, CA names, session id context.
- * `trust` NULL: no certificate is asked for. False only when OpenSSL has no memory. */
-bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct moon_trust *trust, SSL *ssl);
+ * `trust` NULL: no certificate is asked for. Sessions are bound to `server_name` (empty: none was sent) and to the trust set's
+ * identity; with `resumable` one may be issued. False only when OpenSSL has no memory. */
+bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct moon_trust *trust,
+                           struct moon_str server_name, bool resumable, SSL *ssl);
 
 /* Sets what every server context of ours has in common (versions, options, modes, ciphers, security level, no
  * renegotiation, no early data, no tickets and no session cache). For policy.c and hello.c. */

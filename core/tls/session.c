@@ -117,7 +117,9 @@ struct moon_tls_session *moon_tls_session_accept(struct moon_tls_acceptor *accep
         return NULL;
     session->hello.choose = choose;
     session->hello.data = data;
-    session->hello.peer = moon_peer_new();
+    session->hello.peer = moon_peer_new(moon_tls_acceptor_verified(acceptor));
+    if (moon_tls_acceptor_sessions(acceptor))
+        moon_tls_sessions_attach(moon_tls_acceptor_sessions(acceptor), session->ssl);
     SSL_set_app_data(session->ssl, &session->hello);
     SSL_set_accept_state(session->ssl);
     return session;
@@ -158,6 +160,8 @@ void moon_tls_session_free(struct moon_tls_session **session) {
     if (!gone)
         return;
     moon_assert(!gone->wire); /* not from within one of its own calls */
+    if (gone->state == ESTABLISHED) /* a client that just goes may resume all the same: only failures spoil a session */
+        SSL_set_shutdown(gone->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(gone->ssl);
     moon_peer_free(&gone->hello.peer);
     moon_trust_unref(&gone->hello.trust);
@@ -202,6 +206,8 @@ int moon_tls_session_handshake(struct moon_tls_session *session, struct moon_tls
     if (rc == 1) {
         moon_assert(session->client || session->hello.chosen);
         session->state = ESTABLISHED;
+        if (!session->client && SSL_session_reused(session->ssl))
+            moon_tls_hello_resumed(&session->hello, session->ssl);
         rc = 0;
     } else if (SSL_get_error(session->ssl, rc) == SSL_ERROR_WANT_READ) {
         rc = MOON_EAGAIN;
@@ -211,6 +217,10 @@ int moon_tls_session_handshake(struct moon_tls_session *session, struct moon_tls
     }
     leave(session);
     return rc;
+}
+
+bool moon_tls_session_resumed(const struct moon_tls_session *session) {
+    return SSL_session_reused(session->ssl);
 }
 
 bool moon_tls_session_established(const struct moon_tls_session *session) {

@@ -34,6 +34,8 @@ void moon_tls_session_free(struct moon_tls_session **session);
  * needed, and what was appended to wire->out must be sent; MOON_ETLS: failed — an alert may be in wire->out, then
  * close. */
 int moon_tls_session_handshake(struct moon_tls_session *session, struct moon_tls_wire *wire);
+/* True when the handshake was shortened by an earlier session. */
+bool moon_tls_session_resumed(const struct moon_tls_session *session);
 bool moon_tls_session_established(const struct moon_tls_session *session);
 
 /* Reads plaintext of what the window holds: 0 with *got > 0; MOON_EAGAIN when the window is drained;

@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "tls/hello.h"
 
 #define SHARDS 64
 #define ID_MAX SSL_MAX_SSL_SESSION_ID_LENGTH
@@ -91,9 +92,10 @@ static bool may_live_on(SSL_SESSION *session) {
 /* OpenSSL has made a session that might be resumed. 1: the reference is ours now. */
 static int on_new(SSL *ssl, SSL_SESSION *session) {
     struct moon_tls_sessions *sessions = SSL_get_ex_data(ssl, connection_index);
+    const struct moon_tls_hello *hello = SSL_get_app_data(ssl);
     unsigned len;
     const unsigned char *id = SSL_SESSION_get_id(session, &len);
-    if (!sessions || !len || len > ID_MAX || !may_live_on(session))
+    if (!sessions || !hello || !hello->resumable || !len || len > ID_MAX || !may_live_on(session))
         return 0;
     uint64_t hash = mix(id, len);
     struct shard *shard = shard_of(sessions, hash);

@@ -49,6 +49,7 @@ if not registry["moongate.spec.client"] then
     SSL_SESSION *SSL_get1_session(SSL *ssl);
     int SSL_set_session(SSL *ssl, SSL_SESSION *session);
     int SSL_session_reused(const SSL *ssl);
+    void SSL_set_shutdown(SSL *ssl, int mode);
     void SSL_SESSION_free(SSL_SESSION *session);
     unsigned long ERR_get_error(void);
     void ERR_clear_error(void);
@@ -141,6 +142,7 @@ function Session:version() return self.ssl and ffi.string(ssl.SSL_get_version(se
 function Session:resumable()
   local kept = ssl.SSL_get1_session(self.ssl)
   if kept == nil then return nil end
+  ssl.SSL_set_shutdown(self.ssl, 3) -- else OpenSSL marks the session as spoilt when the connection ends without close_notify
   return ffi.gc(kept, ssl.SSL_SESSION_free)
 end
 

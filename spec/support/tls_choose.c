@@ -9,6 +9,7 @@ struct spec_terms {
     const char *name; /* NULL: the terms of a session without a server name */
     struct moon_tls_policy *policy;
     struct moon_trust *trust;
+    bool resumable;
 };
 
 struct spec_index {
@@ -27,7 +28,7 @@ struct moon_tls_choice spec_choose(void *data, struct moon_str sni) {
     for (int i = 0; i < index->count; i++) {
         const char *name = index->terms[i].name;
         if (sni.data ? name && strcmp(name, index->asked) == 0 : !name)
-            return (struct moon_tls_choice){index->terms[i].policy, index->terms[i].trust};
+            return (struct moon_tls_choice){index->terms[i].policy, index->terms[i].trust, index->terms[i].resumable};
     }
     return (struct moon_tls_choice){0};
 }

@@ -14,7 +14,7 @@ if not chooser then
   local path = certs.directory() .. "/choose.so"
   assert(os.execute(("%s -shared -fPIC -Icore spec/support/tls_choose.c -o %s"):format(os.getenv("CC") or "cc", path)) == 0)
   ffi.cdef [[
-    struct spec_terms { const char *name; struct moon_tls_policy *policy; struct moon_trust *trust; };
+    struct spec_terms { const char *name; struct moon_tls_policy *policy; struct moon_trust *trust; bool resumable; };
     struct spec_index { int calls; char asked[256]; int count; struct spec_terms terms[8]; };
     struct moon_tls_choice spec_choose(void *data, struct moon_str sni);
   ]]
@@ -54,13 +54,19 @@ end
 local function acceptor_of(terms)
   if not terms.acceptor then
     local acceptor = ffi.new("struct moon_tls_acceptor *[1]")
-    assert(C.moon_tls_acceptor_new(acceptor, nil) == 0)
+    local sessions
+    if terms.sessions then
+      sessions = C.moon_tls_sessions_new(terms.sessions)
+      terms.table = sessions -- freed by nobody: it has to outlive every context of the process
+    end
+    assert(C.moon_tls_acceptor_new(acceptor, sessions, nil) == 0)
     terms.acceptor = ffi.gc(acceptor, C.moon_tls_acceptor_free)
   end
   return terms.acceptor[0]
 end
 
---- A server session. `terms` is a list of { name = "a.test" or nil, policy =, trust = }; sessions with the same list come from
+--- A server session. `terms` is a list of { name = "a.test" or nil, policy =, trust =, resumable = }, with `sessions` a number when
+--- that many are to be kept for resumption; sessions with the same list come from
 --- the same acceptor, as in the gateway.
 function M.server(terms)
   local index = ffi.new("struct spec_index[1]")
@@ -68,6 +74,7 @@ function M.server(terms)
     index[0].terms[i - 1].name = entry.name
     index[0].terms[i - 1].policy = entry.policy
     index[0].terms[i - 1].trust = entry.trust
+    index[0].terms[i - 1].resumable = entry.resumable or false
   end
   index[0].count = #terms
   local choose = ffi.cast("moon_tls_choose_fn", chooser.spec_choose)

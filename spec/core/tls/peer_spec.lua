@@ -21,7 +21,7 @@ describe("tls.peer", function()
   end)
 
   local function peer_of(certificate, trust, at, chain)
-    local peer = ffi.gc(C.moon_peer_new(), function(pointer) C.moon_peer_free(ffi.new("struct moon_peer *[1]", pointer)) end)
+    local peer = ffi.gc(C.moon_peer_new(nil), function(pointer) C.moon_peer_free(ffi.new("struct moon_peer *[1]", pointer)) end)
     if certificate then
       local list = { tls.x509(certificate.pem) }
       for _, other in ipairs(chain or {}) do list[#list + 1] = tls.x509(other.pem) end
