@@ -8,9 +8,12 @@ describe("changes on a live connection", function()
   local gate, behind, ca, other_ca, client, session
   local host = "api.example.com"
 
-  before_each(function()
+  setup(function()
     ca, other_ca = certs.ca("First"), certs.ca("Second")
     client = certs.leaf(ca, { cn = "device" })
+  end)
+
+  before_each(function()
     behind = origin.start()
     gate = gateway.start { origin = behind }
     gate:protect(host, ca)
