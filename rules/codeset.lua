@@ -4,7 +4,7 @@
 -- unchanged; sets are never changed in place. Knows nothing of syntax.
 
 local sort = table.sort
-local max, min = math.max, math.min
+local floor, max, min = math.floor, math.max, math.min
 
 local M = {}
 
@@ -94,9 +94,16 @@ end
 ---@param code integer
 ---@return boolean
 function M.has(a, code)
-  for _, range in ipairs(a) do
-    if code <= range[2] then
-      return code >= range[1]
+  local low, high = 1, #a
+  while low <= high do
+    local middle = floor((low + high) / 2)
+    local range = a[middle]
+    if code < range[1] then
+      high = middle - 1
+    elseif code > range[2] then
+      low = middle + 1
+    else
+      return true
     end
   end
   return false

@@ -4,6 +4,7 @@
 -- A reader takes the state `s` = { text, pos, flags } and moves s.pos. Mistakes are raised with s.fail(message).
 
 local codeset = require "moongate.rules.codeset"
+local unicode = require "moongate.rules.unicode"
 
 local byte, find, match, sub = string.byte, string.find, string.match, string.sub
 local tonumber = tonumber
@@ -38,12 +39,6 @@ local POSIX = {
 }
 
 local ESCAPED = { a = 7, f = 12, t = 9, n = 10, r = 13, v = 11 }
-
--- White_Space of Unicode; the other Perl classes need tables that this engine does not carry.
-local UNICODE_SPACE = {
-  { 9, 13 }, { 32, 32 }, { 0x85, 0x85 }, { 0xA0, 0xA0 }, { 0x1680, 0x1680 }, { 0x2000, 0x200A }, { 0x2028, 0x2029 },
-  { 0x202F, 0x202F }, { 0x205F, 0x205F }, { 0x3000, 0x3000 },
-}
 
 --- The highest code of the mode: a byte, or a code point after `(?u)`.
 ---@param s table
@@ -114,15 +109,33 @@ local function hexadecimal(s, letter)
 end
 
 local function perl_class(s, letter)
-  local lower = letter:lower()
-  local set = PERL[lower]
-  if s.flags.u then
-    if lower ~= "s" then
-      s.fail(("\\%s in Unicode mode is not available here"):format(letter))
-    end
-    set = UNICODE_SPACE
+  local plain = letter:lower()
+  local set = s.flags.u and unicode.class(plain) or PERL[plain]
+  return letter ~= plain and codeset.negate(set, M.highest(s)) or set
+end
+
+-- \pL \p{Greek} \P{^Lu}; s.pos stands behind the letter.
+local function property(s, letter)
+  if not s.flags.u then
+    s.fail("Unicode not allowed here")
   end
-  return letter ~= lower and codeset.negate(set, M.highest(s)) or set
+  local name, after = match(s.text, "^{([^}]*)}()", s.pos)
+  if not name then
+    name, after = match(s.text, "^([A-Za-z])()", s.pos)
+    if not name then
+      s.fail("invalid Unicode character class")
+    end
+  end
+  local is_negated = letter == "P"
+  if byte(name) == 94 then
+    is_negated, name = not is_negated, sub(name, 2)
+  end
+  local set = unicode.property(name)
+  if not set then
+    s.fail("Unicode property not found")
+  end
+  s.pos = after
+  return is_negated and codeset.negate(set, 0x10FFFF) or set
 end
 
 --- What a backslash introduces, as far as it stands for a character or a class; s.pos stands on the backslash.
@@ -144,7 +157,7 @@ function M.escape(s)
   elseif find(c, "[dDsSwW]") then
     return "class", perl_class(s, c)
   elseif c == "p" or c == "P" then
-    s.fail(s.flags.u and "Unicode properties are not available here" or "Unicode not allowed here")
+    return "class", property(s, c)
   elseif ESCAPED[c] then
     return "literal", ESCAPED[c], false
   elseif find(c, "[%p ]") and c ~= "<" and c ~= ">" or find(c, "^[%z\1-\31\127]") then

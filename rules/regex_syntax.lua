@@ -9,6 +9,7 @@
 
 local class = require "moongate.rules.regex_class"
 local codeset = require "moongate.rules.codeset"
+local unicode = require "moongate.rules.unicode"
 local utf8 = require "moongate.rules.utf8"
 local utf8_ranges = require "moongate.rules.utf8_ranges"
 
@@ -38,30 +39,37 @@ local function cat(list)
   return #list == 0 and EMPTY or list
 end
 
+-- Sequences of byte ranges as a node. They come in order, so those that begin alike stand together and share their
+-- beginning; what ends alike becomes one set.
+local function sequences_node(sequences, first, last, at)
+  local choices, ends = { kind = "alt" }, {}
+  local i = first
+  while i <= last do
+    local range = sequences[i][at]
+    local stop = i
+    while stop < last and sequences[stop + 1][at][1] == range[1] and sequences[stop + 1][at][2] == range[2] do
+      stop = stop + 1
+    end
+    if #sequences[i] == at then
+      ends[#ends + 1] = range
+    else
+      choices[#choices + 1] = { kind = "cat", set_node { range }, sequences_node(sequences, i, stop, at + 1) }
+    end
+    i = stop + 1
+  end
+  if #ends > 0 then
+    table.insert(choices, 1, set_node(codeset.new(ends)))
+  end
+  return #choices == 1 and choices[1] or choices
+end
+
 -- A set of codes as a node: bytes as they are, characters as the byte sequences that encode them.
 local function code_node(s, set)
   if not s.flags.u then
     return set_node(set)
   end
-  local choices, ascii = { kind = "alt" }, {}
-  for _, sequence in ipairs(utf8_ranges.sequences(set)) do
-    if #sequence == 1 then
-      ascii[#ascii + 1] = sequence[1]
-    else
-      local parts = {}
-      for i, range in ipairs(sequence) do
-        parts[i] = set_node { range }
-      end
-      choices[#choices + 1] = cat(parts)
-    end
-  end
-  if #ascii > 0 then
-    table.insert(choices, 1, set_node(ascii))
-  end
-  if #choices == 0 then
-    return set_node {}
-  end
-  return #choices == 1 and choices[1] or choices
+  local sequences = utf8_ranges.sequences(set)
+  return #sequences == 0 and set_node {} or sequences_node(sequences, 1, #sequences, 1)
 end
 
 local function literal_node(s, code, is_byte)
@@ -353,24 +361,8 @@ function parse_alternation(s, depth)
   return node
 end
 
--- What ASCII letters are equal to beyond ASCII when Unicode folds case.
-local FOLDS = { [107] = 0x212A, [115] = 0x17F }
-
 local function fold_set(s, set)
-  local folded = codeset.fold_ascii(set)
-  if not s.flags.u then
-    return folded
-  end
-  local last = set[#set]
-  if last and last[2] > 127 then
-    s.fail("ignoring case beyond ASCII is not available here")
-  end
-  for lower, other in pairs(FOLDS) do
-    if codeset.has(folded, lower) then
-      folded = codeset.union(folded, { { other, other } })
-    end
-  end
-  return folded
+  return s.flags.u and unicode.fold(set) or codeset.fold_ascii(set)
 end
 
 --- Parses a pattern.

@@ -39,7 +39,7 @@ describe("moongate.rules.regex_syntax", function()
     { "\\x{e9}", "([c3] [a9])" }, { "[\\xe9]", "[e9]" }, { "[^a-y]", "[00-` z-ff]" }, { "[a-f&&d-z--e]", "[d f]" }, { "[a-c~~b-d]", "[a d]" },
     { "[[a-c]&&[^b]]", "[a c]" }, { "[a&&b]", "[]" }, { "[]-a]", "[- ] a]" }, { "[--a]", "[- a]" }, { "[a--]", "[a]" }, { "[\\d_]", "[0-9 _]" },
     { "(?i)[^k]", "[00-J L-j l-ff]" }, { "(?i)[a-z&&[K]]", "[K k]" }, { "(?x) a b # c\n d", "([a] [b] [d])" }, { "(?x)[a b]", "[a-b]" },
-    { "(?u)[à-ú]", "([c3] [a0-ba])" }, { "(?u:é)é", "(([c3] [a9]) ([c3] [a9]))" }, { "(?iu)k", "([K k] | ([e2] [84] [aa]))" }, { "]}", "([]] [}])" },
+    { "(?u)[à-ú]", "([c3] [a0-ba])" }, { "(?u)[a-é]", "([a-7f] | ([c2] [80-bf]) | ([c3] [80-a9]))" }, { "(?u:é)é", "(([c3] [a9]) ([c3] [a9]))" }, { "(?iu)k", "([K k] | ([e2] ([84] [aa])))" }, { "]}", "([]] [}])" },
   } do
     it("reads " .. case[1], function()
       local tree, message = syntax.parse(case[1])
@@ -51,7 +51,7 @@ describe("moongate.rules.regex_syntax", function()
     { "(", "unclosed group" }, { ")", "unopened group" }, { "[a", "unclosed character class" }, { "*", "missing expression" }, { "(?i)*", "missing expression" },
     { "a{1", "unclosed counted" }, { "a{,2}", "valid decimal" }, { "a{2, }", "valid decimal" }, { "a{2,1}", "start must be" }, { "(?=a)", "look%-around" }, { "\\1", "backreferences" },
     { "\\Z", "unrecognized escape" }, { "\\", "incomplete escape" }, { "(?q)", "unrecognized flag" }, { "(?ii)", "duplicate flag" }, { "(?i-)", "dangling" },
-    { "(?P<a>)(?P<a>)", "duplicate capture" }, { "[z-a]", "start must be" }, { "[\\d-z]", "must be a literal" }, { "[é]", "Unicode not allowed" }, { "\\pL", "Unicode not allowed" },
+    { "(?P<a>)(?P<a>)", "duplicate capture" }, { "[z-a]", "start must be" }, { "[\\d-z]", "must be a literal" }, { "[é]", "Unicode not allowed" }, { "\\pL", "Unicode not allowed" }, { "(?u)\\p{Klingon}", "property not found" }, { "(?u)\\p1", "invalid Unicode" },
     { "\\xz", "hexadecimal" }, { "\\x{110000}", "scalar value" }, { "\\b{x}", "word boundary" }, { "\255", "UTF%-8" },
     { ("("):rep(300), "nest limit" }, { ("["):rep(300), "nested too deeply" },
   } do
