@@ -26,6 +26,9 @@ local function check_address(text)
   if #port > 5 or tonumber(port) > 65535 then return "the port must be a number from 0 to 65535" end
 end
 
+local function check_email(text)
+  if #text > 90 or not text:find("^[^@%s%c]+@[^@%s%c]+$") then return "expected an e-mail address" end
+end
 
 local SCHEMA = {
   listen = { type = "list", of = "string", check_each = check_address, default = {} },
@@ -34,6 +37,10 @@ local SCHEMA = {
     listen = { type = "string", default = "127.0.0.1:8444", check = check_address },
     certificate = { type = "string", path = true },
     key = { type = "string", path = true },
+    email = { type = "string", check = check_email },
+    requests = integer(1200, 0, 1000000000),
+    requests_per_second = integer(200, 0, 1000000000),
+    failures_per_minute = integer(20, 1, 1000000),
   } },
   data_dir = { type = "string", path = true, required = true },
   workers = { type = "integer", default = "auto", word = "auto", min = 1, max = 1024 },

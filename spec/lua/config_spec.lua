@@ -25,7 +25,8 @@ describe("moongate.config", function()
     it("fills in every default", function()
       local read = assert(load_text 'return { data_dir = "/var/lib/moongate" }')
       assert.same({
-        listen = {}, listen_http = {}, admin = { listen = "127.0.0.1:8444" }, data_dir = "/var/lib/moongate", workers = "auto",
+        listen = {}, listen_http = {}, data_dir = "/var/lib/moongate", workers = "auto",
+        admin = { listen = "127.0.0.1:8444", requests = 1200, requests_per_second = 200, failures_per_minute = 20 },
         policies = {}, serve_without_store = false, log = { level = "info", file = "-" },
         limits = { start_line = 8192, field = 16384, head = 65536, fields = 128, body = 104857600, connections = 50000,
           connections_per_address = 10000, tls_sessions = 10000, idle_origin_connections = 64, client_cas_per_account = 5 },
@@ -129,6 +130,21 @@ describe("moongate.config", function()
       assert.truthy(diag.text:find("data_dir is missing", 1, true))
       assert.is_nil(rawget(_G, "x"))
     end)
+  end)
+
+  describe("the user of the admin API", function()
+    for _, email in ipairs { "a@b", "Ada@Heron.test" } do
+      it("may have the e-mail " .. email, function()
+        local read = load_text(('return { data_dir = "x", admin = { email = "%s" } }'):format(email))
+        assert.equal(email, read.admin.email)
+      end)
+    end
+
+    for _, email in ipairs { "", "ada", "a@b@c", "a b@c", "@b", ("a"):rep(90) .. "@b" } do
+      it(("may not have the e-mail %q"):format(email), function()
+        assert.is_nil((load_text(('return { data_dir = "x", admin = { email = "%s" } }'):format(email))))
+      end)
+    end
   end)
 
   describe("loopback", function()
