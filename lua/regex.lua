@@ -2,8 +2,8 @@
 --
 -- One parser reads the dialect, rules/regex_syntax.lua: what it refuses is refused here with the same words. Its tree, which
 -- speaks of bytes only, is printed in RE2's syntax (Latin-1, no flags left to interpret) and RE2 does the matching, in time
--- linear in the value. The few one-sided word boundaries that RE2 does not have stay with the engine's own matcher. Compiled
--- patterns belong to their Lua state and are freed with it.
+-- linear in the value. What RE2 has no words for (one-sided word boundaries) or refuses though it is small (counts within
+-- counts) stays with the engine's own matcher. Compiled patterns belong to their Lua state and are freed with it.
 
 local bridge = require "moongate.ffi"
 local own = require "moongate.rules.regex"
@@ -120,8 +120,10 @@ function M.compile(pattern)
   local tree, message = syntax.parse(pattern)
   if not tree then return nil, message end
   local regex, refusal = compile(tree)
-  if refusal then return nil, refusal end
-  if not regex then return own.compile(pattern) end
+  if not regex then
+    local matcher, limit = own.compile(pattern)
+    return matcher, not matcher and (refusal or limit) or nil
+  end
   return function(value)
     return C.moon_ffi_regex_test(regex, value, #value)
   end
@@ -136,8 +138,10 @@ function M.compile_captures(pattern)
   local tree, groups = syntax.parse(pattern)
   if not tree then return nil, groups end
   local regex, refusal = compile(tree)
-  if refusal then return nil, refusal end
-  if not regex or groups > GROUPS then return own.compile_captures(pattern) end
+  if not regex or groups > GROUPS then
+    local finder, count = own.compile_captures(pattern)
+    return finder, finder and count or refusal or count
+  end
   local offsets = ffi.new("int[?]", 2 * (GROUPS + 1))
   return function(value)
     if not C.moon_ffi_regex_find(regex, value, #value, offsets, groups + 1) then return nil end

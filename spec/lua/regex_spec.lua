@@ -8,6 +8,7 @@ local PATTERNS = {
   "abc", "^/api/v[0-9]+/", "^..$", "a|b|", "(a|ab)(c|bcd)(d*)", "(?i)Grüße", "[^\\x00-\\x7f]", "\\bword\\b", "\\Bx\\B",
   "(?m)^line$", "(?s)a.b", "a.b", "x{2,4}", "x{0,2}?y", "(x*)*y", "[[:alpha:]]+[0-9&&[^5]]", "\\d{3}-\\d{4}$", "", "$", "^$",
   "(?:a+)+b", "\\x{e9}", "(?u)é.", "a{3}", "[\\[\\]]", "\\w+@\\w+\\.com", "(?mR)^a$", "\\b{start}ab",
+  "(?:x{40}){0,40}y$", "(?u)\\w+",
 }
 local VALUES = {
   "", "abc", "xabcx", "/api/v12/users", "ab", "é", "é!", "abcd", "GRüßE", "grÜße", "a word here", "swordx", "axb", "one\nline\ntwo",
