@@ -10,6 +10,7 @@ local admin = require "moongate.admin"
 local accounts = require "moongate.admin.resources.accounts"
 local last_good = require "moongate.admin.last_good"
 local publish = require "moongate.admin.publish"
+local secrets = require "moongate.admin.secrets"
 local store = require "moongate.admin.store"
 local user = require "moongate.admin.resources.user"
 
@@ -37,6 +38,12 @@ local function start_with_store(self, config)
     opened:close()
     return nil, { where = opened.path, text = failure.text }
   end
+  local final
+  ok, diag, final = secrets.unlock(opened, self.control, config.data_dir)
+  if not ok then
+    opened:close()
+    return nil, diag, final
+  end
   ok, diag = self.publisher:load(opened)
   if not ok then
     opened:close()
@@ -46,14 +53,17 @@ local function start_with_store(self, config)
   return true
 end
 
-local function start_without_store(self, why)
+local function start_without_store(self, config, why)
   local snapshot, reason = last_good.read(self.control, self.last_good_path)
   if not snapshot then
     return nil, {
       where = why.where, text = ("%s; and there is no last good snapshot to serve: %s"):format(why.text, tostring(reason)),
     }
   end
-  local ok, diag = self.publisher:adopt(snapshot.generation, snapshot.documents)
+  -- Without them, the zones that need a private key block every request, and the others are served.
+  local ok, diag = self.control.open_secrets(config.data_dir .. "/" .. secrets.FILE, false)
+  if not ok then self.log("error", ("secrets: %s: %s"):format(diag.where, diag.text)) end
+  ok, diag = self.publisher:adopt(snapshot.generation, snapshot.documents)
   if not ok then return nil, diag end
   self.log("error", ("store: %s: %s; serving generation %d of %s without it"):format(why.where, why.text,
     snapshot.generation, snapshot.written_at))
@@ -81,8 +91,9 @@ function M.start(options)
     publisher = publish.new { control = control, log = log },
     last_good_path = config.data_dir .. "/last-good.json",
   }, Running)
-  local ok, diag = start_with_store(self, config)
-  if not ok and config.serve_without_store then ok, diag = start_without_store(self, diag) end
+  -- Without the right keys there is no second way: the last good snapshot is sealed with the same ones.
+  local ok, diag, final = start_with_store(self, config)
+  if not ok and config.serve_without_store and not final then ok, diag = start_without_store(self, config, diag) end
   if not ok then return nil, diag end
   self.app = admin.new { store = self.store, control = control, publisher = self.publisher, log = log,
     limits = limits_of(config) }

@@ -73,6 +73,7 @@ M.catalogue = {
   certificate_quota = { 400, 1489, "Hit maximum CA cert allocation." },
   certificate_unknown = { 404, 1472, "Certificate not found" },
   certificate_in_use = { 400, 1485, "Certificate has active hostname associations" },
+  certificate_presented = { 400, 1485, "Certificate is presented to an origin" },
   bad_hostname = { 400, 1407, "Invalid hostname: %s: %s" },
   no_managed_ca = { 400, 1400, "The managed CA is not available on this gateway yet; name an uploaded CA in "
     .. "mtls_certificate_id" },

@@ -46,6 +46,14 @@ local function build_token(parser, shown)
   revoke:argument("token", "Id or name of the token."):argname "ID"
 end
 
+local function build_secrets(parser, shown)
+  local secrets = with_help(parser:command("secrets", "Look after the keys that private keys are sealed with."), shown)
+  secrets:command_target "secrets_command"
+  local rotate = with_help(secrets:command("rotate", "Seal every private key in the store with a fresh key. With keys from "
+    .. "MOONGATE_SECRETS_KEY, with the first of them."), shown)
+  config_option(rotate)
+end
+
 local function build_parser(shown)
   local parser = with_help(argparse("moongate", "A gateway for mutual TLS, configured through an API.", EPILOG), shown)
   parser:command_target "command"
@@ -59,6 +67,7 @@ local function build_parser(shown)
   config_option(check)
 
   build_token(parser, shown)
+  build_secrets(parser, shown)
 
   local eval = with_help(parser:command("eval", "Evaluate an expression of the rules language."), shown)
   eval:argument("expression", "The expression."):argname "EXPRESSION":args "?"
@@ -136,6 +145,12 @@ function COMMANDS.token(args, host)
   local config = load_config(args, host)
   if not config then return FAILED end
   return require("moongate.cli.token").run(args, config, host)
+end
+
+function COMMANDS.secrets(args, host)
+  local config = load_config(args, host)
+  if not config then return FAILED end
+  return require("moongate.cli.secrets").run(args, config, host)
 end
 
 function COMMANDS.eval(args, host)

@@ -2,14 +2,16 @@
 --- against, and leaf certificates.
 --
 -- An upload is checked in a fixed order and stored byte for byte as it came, for clients compare. There is no update.
--- A private key proves that it belongs to the certificate and is then forgotten: it is neither stored nor shown.
--- Uniqueness, the quota and "in use" are constraints of the store.
+-- The private key of a leaf is sealed (moongate.admin.secrets) and never shown: origins may ask for the certificate. That
+-- of a CA only proves that it belongs to the certificate and is then forgotten. Uniqueness, the quota and "in use" are
+-- constraints of the store.
 
 local check = require "moongate.admin.check"
 local errors = require "moongate.admin.errors"
 local json = require "moongate.json"
 local permissions = require "moongate.admin.permissions"
 local resource = require "moongate.admin.resource"
+local secrets = require "moongate.admin.secrets"
 local stamp = require "moongate.admin.stamp"
 
 local M = {}
@@ -162,10 +164,16 @@ local function upload(context)
     certificates = values.certificates, issuer = first.issuer, signature = first.signature,
     serial_number = first.serial, type = "custom", uploaded_on = context.stamp, expires_on = stamp.seconds(first.not_after),
   }
+  local sealed
+  if not values.ca then
+    sealed, failure = secrets.seal(context, "mtls_certificates", row.id, values.private_key)
+    if not sealed then return nil, failure end
+  end
   local made, refusal = context.tx:run("INSERT INTO mtls_certificates (id, account_id, name, ca, certificates, "
-    .. "fingerprint, issuer, signature, serial_number, type, uploaded_on, expires_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    .. "fingerprint, issuer, signature, serial_number, type, uploaded_on, expires_on, private_key) "
+    .. "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
     row.id, context.account.id, row.name, row.ca, row.certificates, hash, row.issuer, row.signature, row.serial_number,
-    row.type, row.uploaded_on, row.expires_on)
+    row.type, row.uploaded_on, row.expires_on, sealed)
   if not made then return nil, refused(refusal) end
   local result = show(row)
   result.updated_at = row.uploaded_on
@@ -200,7 +208,9 @@ M.routes = {
   { method = "GET", path = ONE, permission = permissions.need("read", GROUP), run = resource.get(RESOURCE) },
   {
     method = "DELETE", path = ONE, permission = permissions.need("write", GROUP),
-    run = resource.delete(RESOURCE, function() return errors.fail("certificate_in_use") end),
+    run = resource.delete(RESOURCE, function(refusal)
+      return errors.fail(refusal.name == "origins" and "certificate_presented" or "certificate_in_use")
+    end),
   },
   { method = "GET", path = ONE .. "/associations", permission = permissions.need("read", GROUP), run = associations },
 }

@@ -14,6 +14,7 @@ local APPLICATION_ID = 1297042279 -- "MOOg", marks the file as ours
 M.migrations = {
   require "moongate.admin.store.migrations.01_resources",
   require "moongate.admin.store.migrations.02_identity",
+  require "moongate.admin.store.migrations.03_secrets",
 }
 
 local function identity_of(connection)

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "script/vm.h"
 #include "tls/crypto.h"
+#include "tls/keyring.h"
 
 /* A source tree to read Lua modules from, for development. */
 #define SOURCE_DIR_VARIABLE "MOONGATE_LUA_DIR"
@@ -36,6 +37,7 @@ static void prepare_process(bool dev) {
         prctl(PR_SET_DUMPABLE, 0);
         setrlimit(RLIMIT_CORE, &none);
     }
+    moon_keyring_take_environment();
     moon_crypto_init();
 }
 

@@ -6,6 +6,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/ssl.h>
+#include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
@@ -48,6 +49,60 @@ void moon_random(void *room, size_t size) {
 
 bool moon_equal_constant_time(const void *a, const void *b, size_t size) {
     return CRYPTO_memcmp(a, b, size) == 0;
+}
+
+enum { NONCE = 12, TAG = 16 };
+_Static_assert(NONCE + TAG == MOON_SEAL_OVERHEAD, "a sealed text is nonce, ciphertext, tag");
+
+/* OpenSSL counts in int; whoever seals has a ceiling far below. */
+static int length_of(struct moon_str text) {
+    moon_assert(text.len < INT_MAX);
+    return (int)text.len;
+}
+
+void moon_seal(unsigned char *out, const unsigned char key[MOON_SEAL_KEY], struct moon_str plain,
+               struct moon_str context) {
+    int written = 0;
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    moon_random(out, NONCE);
+    moon_assert(cipher && EVP_EncryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, key, out) == 1);
+    if (context.len)
+        moon_assert(EVP_EncryptUpdate(cipher, NULL, &written, (const unsigned char *)context.data,
+                                      length_of(context)) == 1);
+    if (plain.len)
+        moon_assert(EVP_EncryptUpdate(cipher, out + NONCE, &written, (const unsigned char *)plain.data,
+                                      length_of(plain)) == 1);
+    moon_assert(EVP_EncryptFinal_ex(cipher, out + NONCE + plain.len, &written) == 1);
+    moon_assert(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_GET_TAG, TAG, out + NONCE + plain.len) == 1);
+    EVP_CIPHER_CTX_free(cipher);
+}
+
+bool moon_open(unsigned char *out, const unsigned char key[MOON_SEAL_KEY], struct moon_str sealed,
+               struct moon_str context) {
+    const unsigned char *at = (const unsigned char *)sealed.data;
+    int written = 0;
+    if (sealed.len < MOON_SEAL_OVERHEAD)
+        return false;
+    size_t len = sealed.len - MOON_SEAL_OVERHEAD;
+    EVP_CIPHER_CTX *cipher = EVP_CIPHER_CTX_new();
+    moon_assert(cipher && EVP_DecryptInit_ex(cipher, EVP_aes_256_gcm(), NULL, key, at) == 1);
+    if (context.len)
+        moon_assert(EVP_DecryptUpdate(cipher, NULL, &written, (const unsigned char *)context.data,
+                                      length_of(context)) == 1);
+    if (len)
+        moon_assert(EVP_DecryptUpdate(cipher, out, &written, at + NONCE, length_of(moon_str(NULL, len))) == 1);
+    moon_assert(EVP_CIPHER_CTX_ctrl(cipher, EVP_CTRL_AEAD_SET_TAG, TAG, (void *)(at + NONCE + len)) == 1);
+    bool genuine = EVP_DecryptFinal_ex(cipher, out + len, &written) == 1;
+    EVP_CIPHER_CTX_free(cipher);
+    if (!genuine) {
+        OPENSSL_cleanse(out, len);
+        ERR_clear_error();
+    }
+    return genuine;
+}
+
+void moon_wipe(void *data, size_t size) {
+    OPENSSL_cleanse(data, size);
 }
 
 const char *moon_crypto_error(void) {

@@ -1,18 +1,15 @@
 #include "tls/local_ca.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <openssl/ec.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "base/check.h"
+#include "base/file.h"
 #include "base/hostname.h"
 #include "base/mem.h"
 #include "tls/crypto.h"
@@ -200,95 +197,6 @@ out:
 
 /* Files */
 
-static int refuse_errno(struct moon_diag *diag, const char *path, const char *what) {
-    moon_diag_set(diag, path, "%s: %s", what, strerror(errno));
-    return MOON_ESYSTEM;
-}
-
-/* A rename is durable only when the directory is (the file alone could come back under no name). */
-static int sync_directory(const char *path, struct moon_diag *diag) {
-    char *directory = moon_strdup(moon_str_of(path));
-    char *slash = strrchr(directory, '/');
-    if (slash)
-        slash[slash == directory] = 0;
-    int fd = open(slash ? directory : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    int rc = fd < 0 || fsync(fd) ? refuse_errno(diag, path, "cannot sync the directory") : 0;
-    if (fd >= 0)
-        close(fd);
-    free(directory);
-    return rc;
-}
-
-static bool write_all(int fd, struct moon_str text) {
-    while (text.len) {
-        ssize_t n = write(fd, text.data, text.len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return false;
-        text.data += n;
-        text.len -= (size_t)n;
-    }
-    return true;
-}
-
-/* Writes beside `path` and moves into place, so that a crash leaves the whole file or none. */
-static int write_file(const char *path, struct moon_str text, mode_t mode, struct moon_diag *diag) {
-    char temporary[4096];
-    int rc = 0;
-    if ((size_t)snprintf(temporary, sizeof temporary, "%s.new", path) >= sizeof temporary) {
-        moon_diag_set(diag, path, "the path is too long");
-        return MOON_EREFUSED;
-    }
-    unlink(temporary); /* left by a crash; O_EXCL below makes sure that nobody put another in between */
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
-    if (fd < 0)
-        return refuse_errno(diag, path, "cannot create the file");
-    if (!write_all(fd, text) || fsync(fd))
-        rc = refuse_errno(diag, path, "cannot write the file");
-    close(fd);
-    if (!rc && rename(temporary, path))
-        rc = refuse_errno(diag, path, "cannot move the file into place");
-    if (rc)
-        unlink(temporary);
-    return rc ? rc : sync_directory(path, diag);
-}
-
-/* 0 and the whole text in `out`; `*exists` false when there is no such file (then `out` stays empty). */
-static int read_file(const char *path, bool is_secret, struct moon_buf *out, bool *exists, struct moon_diag *diag) {
-    struct stat facts;
-    int rc = 0, fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-    *exists = fd >= 0;
-    if (fd < 0)
-        return errno == ENOENT ? 0 : refuse_errno(diag, path, "cannot open the file");
-    if (fstat(fd, &facts)) {
-        rc = refuse_errno(diag, path, "cannot examine the file");
-    } else if (!S_ISREG(facts.st_mode)) {
-        moon_diag_set(diag, path, "this is not a regular file");
-        rc = MOON_EREFUSED;
-    } else if (is_secret && (facts.st_mode & 077)) {
-        moon_diag_set(diag, path, "the key can be read or changed by others (mode %04o); make it 0600",
-                      (unsigned)(facts.st_mode & 07777));
-        rc = MOON_EREFUSED;
-    }
-    while (!rc) {
-        char *room = moon_buf_reserve(out, 4096);
-        ssize_t n = room ? read(fd, room, 4096) : 0;
-        if (!room) {
-            moon_diag_set(diag, path, "the file is longer than %d bytes", FILE_BYTES);
-            rc = MOON_EREFUSED;
-        } else if (n > 0) {
-            moon_buf_commit(out, (size_t)n);
-        } else if (n == 0) {
-            break;
-        } else if (errno != EINTR) {
-            rc = refuse_errno(diag, path, "cannot read the file");
-        }
-    }
-    close(fd);
-    return rc;
-}
-
 static int make(struct moon_local_ca *ca, const char *certificate_path, const char *key_path, struct moon_diag *diag) {
     struct moon_buf certificate, key;
     moon_buf_init(&certificate, FILE_BYTES);
@@ -298,8 +206,8 @@ static int make(struct moon_local_ca *ca, const char *certificate_path, const ch
     int rc = ca->certificate ? 0 : MOON_ENOMEM;
     if (!rc && (rc = append_pem(&key, NULL, ca->key)) == 0 &&
         (rc = append_pem(&certificate, ca->certificate, NULL)) == 0 &&
-        (rc = write_file(key_path, moon_buf_view(&key), 0600, diag)) == 0)
-        rc = write_file(certificate_path, moon_buf_view(&certificate), 0644, diag);
+        (rc = moon_file_replace(key_path, moon_buf_view(&key), 0600, diag)) == 0)
+        rc = moon_file_replace(certificate_path, moon_buf_view(&certificate), 0644, diag);
     if (key.data)
         OPENSSL_cleanse(key.data, key.capacity);
     moon_buf_free(&key);
@@ -334,9 +242,9 @@ int moon_local_ca_open(struct moon_local_ca **out, const char *certificate_path,
     *out = NULL;
     moon_buf_init(&certificate, FILE_BYTES);
     moon_buf_init(&key, FILE_BYTES);
-    int rc = read_file(certificate_path, false, &certificate, &has_certificate, diag);
+    int rc = moon_file_read(certificate_path, false, &certificate, &has_certificate, diag);
     if (!rc)
-        rc = read_file(key_path, true, &key, &has_key, diag);
+        rc = moon_file_read(key_path, true, &key, &has_key, diag);
     if (rc)
         goto out;
     if (has_certificate != has_key) {

@@ -81,6 +81,51 @@ describe("moongate.control", function()
     end)
   end)
 
+  describe("secrets", function()
+    local path = certs.directory() .. "/control-secrets.key"
+    local SECRET = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----\n"
+
+    it("are refused while no keys are there, as a value", function()
+      for _, attempt in ipairs { function() return control.seal("x", "c") end, function() return control.can_open("x", "c") end,
+        control.renew_secrets } do
+        local result, err = attempt()
+        assert.is_nil(result)
+        assert.equal("secrets", err.where)
+      end
+      assert.is_false(control.is_newest("x"))
+    end)
+
+    it("come back with their context only", function()
+      assert.is_true(control.open_secrets(path, true))
+      local sealed = assert(control.seal(SECRET, "t:c:1"))
+      assert.is_nil(sealed:find("abc", 1, true))
+      assert.equal(SECRET, control.open(sealed, "t:c:1"))
+      assert.is_true(control.can_open(sealed, "t:c:1"))
+      for _, name in ipairs { "open", "can_open", "reseal" } do
+        local plain, err = control[name](sealed, "t:c:2")
+        assert.is_nil(plain)
+        assert.truthy(tostring(err):find("t:c:2", 1, true))
+      end
+    end)
+
+    it("are sealed anew with the newest key", function()
+      assert.is_true(control.open_secrets(path, false))
+      local sealed = assert(control.seal(SECRET, "t:c:1"))
+      assert.is_true(control.is_newest(sealed))
+      assert.is_true(control.renew_secrets())
+      assert.is_false(control.is_newest(sealed))
+      local fresh = assert(control.reseal(sealed, "t:c:1"))
+      assert.is_true(control.is_newest(fresh))
+      assert.equal(SECRET, control.open(fresh, "t:c:1"))
+    end)
+
+    it("say what is wrong with their file", function()
+      local ok, err = control.open_secrets(certs.directory() .. "/none.key", false)
+      assert.is_nil(ok)
+      assert.truthy(err.where:find("none.key", 1, true))
+    end)
+  end)
+
   describe("certificates()", function()
     it("describes each certificate of a text", function()
       local list = assert(control.certificates(ca.pem .. leaf.pem))

@@ -8,6 +8,7 @@
 --   gate:close()
 
 local ffi = require "ffi"
+local secrets = require "spec.support.secrets"
 local tls = require "spec.support.cdef_tls"
 local unit = require "spec.support.unit"
 
@@ -63,6 +64,7 @@ function M.control()
   function control.equal(a, b) return a == b end
 
   control.certificates, control.match_key = read_certificates, match_key
+  secrets.install(control)
 
   function control.section(document)
     local refused = control.refuse_section and control.refuse_section(document)

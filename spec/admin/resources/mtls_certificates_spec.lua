@@ -58,7 +58,7 @@ describe("moongate.admin.resources.mtls_certificates", function()
       end)
     end
 
-    it("accepts a leaf with its key, and keeps the key nowhere", function()
+    it("accepts a leaf with its key, which nobody sees again", function()
       local leaf = certs.leaf(root, { cn = "worker" })
       local made = upload { ca = false, certificates = leaf.chain, private_key = leaf.key }
       assert.equal(200, made.status)

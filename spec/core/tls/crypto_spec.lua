@@ -50,6 +50,68 @@ describe("tls.crypto", function()
     end)
   end)
 
+  describe("seal() and open()", function()
+    local KEY, OTHER = ("k"):rep(32), ("o"):rep(32)
+
+    local function seal(plain, context, key)
+      local room = ffi.new("unsigned char[?]", #plain + 28)
+      C.moon_seal(room, key or KEY, tls.str(plain), tls.str(context or ""))
+      return ffi.string(room, #plain + 28)
+    end
+    local function open(sealed, context, key)
+      local room = ffi.new("unsigned char[?]", math.max(#sealed, 1))
+      if not C.moon_open(room, key or KEY, tls.str(sealed), tls.str(context or "")) then
+        return nil, ffi.string(room, #sealed)
+      end
+      return ffi.string(room, #sealed - 28)
+    end
+
+    for _, plain in ipairs { "", "x", "a\0b", ("0123456789abcdef"):rep(2), ("long"):rep(5000) } do
+      it(("give back %d bytes"):format(#plain), function()
+        assert.equal(plain, open(seal(plain, "t:c:1"), "t:c:1"))
+      end)
+    end
+
+    it("never make the same text twice, nor one that shows the secret", function()
+      local one, two = seal("the secret", "a"), seal("the secret", "a")
+      assert.not_equal(one, two)
+      assert.not_equal(one:sub(1, 12), two:sub(1, 12))
+      assert.is_nil(one:find("secret", 1, true))
+    end)
+
+    it("know a text of the standard (NIST, 256-bit key, test case 16)", function()
+      local function bytes(text) return (text:gsub("%x%x", function(c) return string.char(tonumber(c, 16)) end)) end
+      local sealed = bytes("cafebabefacedbaddecaf888522dc1f099567d07f47f37a32a84427d643a8cdcbfe5c0c97598a2bd2555d1aa8cb08e48590dbb3d"
+        .. "a7b08b1056828838c5f61e6393ba7a0abcc9f66276fc6ece0f4e1768cddf8853bb2d551b")
+      assert.equal(bytes("d9313225f88406e5a55909c5aff5269a86a7a9531534f7da2e4c303d8a318a721c3c0c95956809532fcf0e2449a6b525b16aedf5aa0de657ba637b39"),
+        open(sealed, bytes "feedfacedeadbeeffeedfacedeadbeefabaddad2",
+          bytes "feffe9928665731c6d6a8f9467308308feffe9928665731c6d6a8f9467308308"))
+    end)
+
+    for title, spoil in pairs {
+      ["another key"] = function(sealed) return sealed, "ctx", OTHER end,
+      ["another context"] = function(sealed) return sealed, "ctz" end,
+      ["no context"] = function(sealed) return sealed, "" end,
+      ["one bit of the nonce changed"] = function(sealed) return string.char(bit.bxor(sealed:byte(), 1)) .. sealed:sub(2), "ctx" end,
+      ["one bit of the text changed"] = function(sealed)
+        return sealed:sub(1, 12) .. string.char(bit.bxor(sealed:byte(13), 128)) .. sealed:sub(14), "ctx"
+      end,
+      ["one bit of the tag changed"] = function(sealed)
+        return sealed:sub(1, -2) .. string.char(bit.bxor(sealed:byte(-1), 1)), "ctx"
+      end,
+      ["a byte missing"] = function(sealed) return sealed:sub(1, -2), "ctx" end,
+      ["27 bytes"] = function(sealed) return sealed:sub(1, 27), "ctx" end,
+      ["nothing"] = function() return "", "ctx" end,
+    } do
+      it("open nothing with " .. title .. ", and leave nothing of the secret", function()
+        local plain, room = open(spoil(seal("the secret text", "ctx")))
+        assert.is_nil(plain)
+        assert.is_nil(room:find("secret", 1, true))
+        assert.equal(0, tonumber(C.ERR_peek_last_error()))
+      end)
+    end
+  end)
+
   describe("init()", function()
     it("ignores the configuration file and forgets what the environment says", function()
       -- a configuration that would make every TLS context fail to be what we ask for
