@@ -123,6 +123,159 @@ describe("moongate.admin.auth", function()
     end)
   end)
 
+  describe("a global key", function()
+    local auth = require "moongate.admin.auth"
+
+    local function with_user(work)
+      return gate.app.store:write(function(tx) return work(tx, tx:one("SELECT id FROM users").id) end)
+    end
+    local function with_key(key, email)
+      return ask { ["X-Auth-Key"] = key, ["X-Auth-Email"] = email or "admin@localhost" }
+    end
+
+    it("may do everything, together with the e-mail in any case", function()
+      local key = with_user(function(tx, id) return auth.issue_global_key(tx, gate.control, id) end)
+      assert.truthy(#key >= 37 and #key <= 60 and not key:find("[^0-9A-Za-z_-]"))
+      assert.equal(200, with_key(key).status)
+      assert.equal(200, with_key(key, "Admin@Localhost").status)
+      local headers = { ["X-Auth-Key"] = key, ["X-Auth-Email"] = "admin@localhost" }
+      local function call(method, path, body)
+        return gate:call(method, path, body, { token = false, headers = headers }).status
+      end
+      assert.equal(200, call("POST", "/zones", { name = "heron.test" }))
+      assert.equal(200, call("GET", "/user"))
+      assert.equal(200, call("POST", "/accounts", { name = "other" }))
+    end)
+
+    it("is unknown with another e-mail, with another character, and before there is one", function()
+      local key = ("k"):rep(40)
+      assert.equal(9103, code(with_key(key)))
+      assert.is_true(with_user(function(tx, id) return auth.set_global_key(tx, gate.control, id, key) end))
+      assert.equal(200, with_key(key).status)
+      for _, answer in ipairs { with_key(key, "other@localhost"), with_key(("k"):rep(39) .. "l"), with_key(key .. "k") } do
+        assert.equal(403, answer.status)
+        assert.equal(9103, code(answer))
+      end
+    end)
+
+    it("takes the place of the one before", function()
+      local one = with_user(function(tx, id) return auth.issue_global_key(tx, gate.control, id) end)
+      local two = with_user(function(tx, id) return auth.issue_global_key(tx, gate.control, id) end)
+      assert.equal(403, with_key(one).status)
+      assert.equal(200, with_key(two).status)
+    end)
+
+    it("is not in the store", function()
+      local key = with_user(function(tx, id) return auth.issue_global_key(tx, gate.control, id) end)
+      local row = gate.app.store:read(function(tx) return tx:one("SELECT * FROM users") end)
+      for _, value in pairs(row) do assert.not_equal(key, value) end
+    end)
+
+    for _, key in ipairs { "", ("k"):rep(36), ("k"):rep(61), ("k"):rep(39) .. " ", ("k"):rep(39) .. "ä" } do
+      it(("is not given when it is %q"):format(key), function()
+        local ok, reason
+        with_user(function(tx, id)
+          ok, reason = auth.set_global_key(tx, gate.control, id, key)
+        end)
+        assert.is_nil(ok)
+        assert.truthy(reason:find("37 to 60", 1, true))
+      end)
+    end
+
+    it("is given to nobody who does not exist", function()
+      gate.app.store:write(function(tx)
+        assert.is_nil((auth.set_global_key(tx, gate.control, ("0"):rep(32), ("k"):rep(40))))
+      end)
+    end)
+
+    it("counts as a failure when it is wrong", function()
+      local answer
+      for _ = 1, 21 do answer = with_key(("k"):rep(40)) end
+      assert.equal(429, answer.status)
+    end)
+  end)
+
+  describe("requests", function()
+    local function start(config)
+      gate:close()
+      gate = assert(support.start { config = { admin = config } })
+    end
+    local function get(token, address)
+      return gate:call("GET", "/accounts", nil, { token = token, address = address })
+    end
+
+    it("are counted down in the headers", function()
+      start { requests = 3 }
+      local answer = get()
+      assert.equal("3", answer.headers["x-ratelimit-limit"])
+      assert.equal("2", answer.headers["x-ratelimit-remaining"])
+      assert.equal("Mon, 02 Feb 2026 02:45:00 GMT", answer.headers["x-ratelimit-reset"])
+      local refused = gate:call("GET", "/zones/x")
+      assert.equal(404, refused.status)
+      assert.equal("1", refused.headers["x-ratelimit-remaining"])
+      assert.is_nil(ask({}).headers["x-ratelimit-limit"])
+    end)
+
+    it("have no such headers without a limit", function()
+      assert.is_nil(get().headers["x-ratelimit-limit"])
+    end)
+
+    it("of all tokens of the user count together, and one too many shuts the user out for five minutes", function()
+      start { requests = 4 }
+      local second = gate:token { "Zone Read" }
+      for _ = 1, 2 do
+        assert.equal(200, get().status)
+        assert.equal(200, get(second, "192.0.2.1").status)
+      end
+      gate.control.clock = gate.control.clock + 200
+      for _, token in ipairs { gate.owner, second } do
+        local answer = get(token)
+        assert.equal(429, answer.status)
+        assert.equal(971, code(answer))
+        assert.equal("300", answer.headers["retry-after"])
+        assert.equal("0", answer.headers["x-ratelimit-remaining"])
+      end
+      gate.control.clock = gate.control.clock + 299
+      assert.equal(429, get().status)
+      gate.control.clock = gate.control.clock + 1
+      assert.equal(200, get().status)
+    end)
+
+    it("of an account's tokens count for the account", function()
+      start { requests = 2 }
+      local one, two = gate:token { account_id = gate.account_id }, gate:token { account_id = gate.account_id }
+      assert.equal(200, get(one).status)
+      assert.equal(200, get(two).status)
+      assert.equal(429, get(one).status)
+      assert.equal(200, get().status)
+    end)
+
+    it("of one address are counted by the second", function()
+      start { requests_per_second = 2 }
+      for _ = 1, 2 do assert.equal(200, get(nil, "192.0.2.1").status) end
+      local answer = get(nil, "192.0.2.1")
+      assert.equal(429, answer.status)
+      assert.equal("1", answer.headers["retry-after"])
+      assert.equal(200, get(nil, "192.0.2.2").status)
+      gate.control.clock = gate.control.clock + 1
+      assert.equal(200, get(nil, "192.0.2.1").status)
+    end)
+
+    it("have the documented limits when the configuration names none", function()
+      start {}
+      assert.equal("1200", get().headers["x-ratelimit-limit"])
+      assert.equal(200, gate.app.app.limiter.requests_per_second)
+    end)
+
+    it("that fail have the limit of the configuration", function()
+      start { failures_per_minute = 2 }
+      local function guess() return ask({ Authorization = "Bearer " .. ("x"):rep(40) }).status end
+      assert.equal(403, guess())
+      assert.equal(403, guess())
+      assert.equal(429, guess())
+    end)
+  end)
+
   describe("failures", function()
     local function guess(address) return ask({ Authorization = "Bearer " .. ("x"):rep(40) }, address) end
 

@@ -22,6 +22,48 @@ describe("moongate.admin.stamp", function()
     end
   end)
 
+  it("writes the dates of HTTP headers", function()
+    assert.equal("Tue, 03 Feb 2026 04:05:06 GMT", stamp.http_date(1770091506.75))
+  end)
+
+  describe("read()", function()
+    for _, case in ipairs {
+      { "1970-01-01T00:00:00Z", 0 },
+      { "2026-02-03T04:05:06Z", 1770091506 },
+      { "2026-02-03t04:05:06z", 1770091506 },
+      { "2026-02-03 04:05:06Z", 1770091506 },
+      { "2026-02-03T04:05:06.25Z", 1770091506.25 },
+      { "2026-02-03T05:35:06+01:30", 1770091506 },
+      { "2026-02-02T23:05:06-05:00", 1770091506 },
+      { "2026-02-03", 1770076800 },
+      { "2000-02-29T12:00:00Z", 951825600 },
+      { "2024-12-31T23:59:60Z", 1735689600 },
+      { "2100-03-01T00:00:00Z", 4107542400 },
+      { "9999-12-31T23:59:59Z", 253402300799 },
+    } do
+      it("reads " .. case[1], function() assert.equal(case[2], stamp.read(case[1])) end)
+    end
+
+    for _, text in ipairs {
+      "", "now", "2026", "2026-02", "2026-2-3", "2026-13-01", "2026-00-01", "2026-04-31", "2026-02-29", "2100-02-29",
+      "1969-12-31T23:59:59Z", "1970-01-01T00:00:00+01:00", "2026-02-03T04:05Z", "2026-02-03T04:05:06",
+      "2026-02-03T24:00:00Z", "2026-02-03T04:60:00Z", "2026-02-03T04:05:61Z", "2026-02-03T04:05:06.Z",
+      "2026-02-03T04:05:06.1.2Z", "2026-02-03T04:05:061Z", "2026-02-03T04:05:06+1:00", "2026-02-03T04:05:06+25:00",
+      "2026-02-03T04:05:06Zx", " 2026-02-03", "2026-02-03T04:05:06." .. ("1"):rep(60) .. "Z",
+    } do
+      it(("refuses %q"):format(text), function() assert.is_nil(stamp.read(text)) end)
+    end
+
+    it("refuses what is no text", function() assert.is_nil(stamp.read(20260203)) end)
+
+    it("reads back what seconds() writes, on any day", function()
+      for day = 0, 90000, 7 do
+        local moment = day * 86400 + day % 86400
+        assert.equal(moment, stamp.read(stamp.seconds(moment)))
+      end
+    end)
+  end)
+
   it("knows identifiers by their form", function()
     assert.is_true(stamp.is_hex_id(("0"):rep(32)))
     for _, text in ipairs { "", ("0"):rep(31), ("0"):rep(33), ("A"):rep(32), ("g"):rep(32) } do assert.is_false(stamp.is_hex_id(text)) end

@@ -46,6 +46,39 @@ describe("moongate.admin.store.schema", function()
     assert.is_true(exists(path .. (".before-%d"):format(#schema.migrations + 1)))
   end)
 
+  it("keeps the audit log of a store that did not know owners, and finds them in its paths", function()
+    local A, Z = ("a"):rep(32), ("c"):rep(32)
+    local opened = assert(store.open { data_dir = directory, migrations = { schema.migrations[1] } })
+    opened:write(function(tx)
+      assert(tx:run("INSERT INTO accounts (id, name, type, created_on) VALUES (?, 'a', 'enterprise', 'now')", A))
+      assert(tx:run("INSERT INTO zones (id, account_id, name, reversed, type, generation, created_on, modified_on) "
+        .. "VALUES (?, ?, 'z.test', 'test.z.', 'full', 0, 'now', 'now')", Z, A))
+      for _, row in ipairs {
+        { "POST /zones", "/client/v4/zones" },
+        { "PUT /zones/{zone_id}/moongate/origins/{hostname}", "/client/v4/zones/" .. Z .. "/moongate/origins/x" },
+        { "DELETE /accounts/{account_id}/mtls_certificates/{certificate_id}", "/client/v4/accounts/" .. A .. "/mtls" },
+      } do
+        assert(tx:run("INSERT INTO audit (at, token_id, address, ray, action, object, generation) "
+          .. "VALUES ('2026-01-01T00:00:00.000000Z', 't', '::1', 'r', ?, ?, 1)", row[1], row[2]))
+      end
+      return true
+    end)
+    opened:close()
+    opened = assert(store.open { data_dir = directory })
+    local rows = opened:read(function(tx) return tx:all("SELECT * FROM audit ORDER BY id") end)
+    opened:close()
+    local verbs, owners, uids = {}, {}, {}
+    for index, row in ipairs(rows) do
+      verbs[index], owners[index], uids[row.uid] = row.verb, row.account_id or "none", true
+      assert.truthy(row.uid:find("^%x%x%x%x%x%x%x%x%-%x%x%x%x%-4%x%x%x%-8%x%x%x%-%x%x%x%x%x%x%x%x%x%x%x%x$"))
+      assert.equal(1, row.result)
+      assert.equal("t", row.token_id)
+    end
+    assert.same({ "create", "update", "delete" }, verbs)
+    assert.same({ "none", A, A }, owners)
+    assert.is_truthy(next(uids, next(uids, next(uids))))
+  end)
+
   it("leaves the store as it was when a migration fails", function()
     assert(store.open { data_dir = directory }):close()
     local broken = with { { "ALTER TABLE meta ADD COLUMN colour TEXT", "CREATE TABLE zones (x)" } }
