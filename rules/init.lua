@@ -1,8 +1,8 @@
 -- moongate.rules: the rules language as a library: expression text in, a function out.
 --
--- Pure Lua 5.1 and later, no I/O, no knowledge of any gateway. The host declares its fields with accessors that take
--- nothing and return the value for the current request; functions, regular expressions and lists beyond the built-in
--- ones are handed in.
+-- Pure Lua (5.1, 5.2, LuaJIT), no I/O, no knowledge of any gateway. The host declares its fields with accessors that
+-- take nothing and return the value for the current request; functions, regular expressions and lists beyond the
+-- built-in ones are handed in.
 --
 --   local rules = require "moongate.rules"
 --   local schema = rules.new_schema { fields = {

@@ -1,4 +1,5 @@
--- From specialised rules to running code: generate.lua, emit.lua and compile.lua as one, since none means anything alone.
+-- From specialised rules to running code: generate.lua, emit.lua and compile.lua as one, since none means anything
+-- alone.
 
 local generate = require "moongate.rules.generate"
 local harness = require "spec.rules.harness"

@@ -1,5 +1,5 @@
--- The matcher against the meaning of regular expressions, tried out by going back and forth: slow, and right by its looks.
--- What the dialect accepts and refuses stands in cases/10-regex.jsonl.
+-- The matcher against the meaning of regular expressions, tried out by going back and forth: slow, and right by its
+-- looks. What the dialect accepts and refuses stands in cases/10-regex.jsonl.
 
 local regex = require "moongate.rules.regex"
 local syntax = require "moongate.rules.regex_syntax"
