@@ -23,7 +23,8 @@ local KEYS = {
 }
 
 local function run(command)
-  local pipe = assert(io.popen("{ " .. command .. "; } 2>&1; echo \"status=$?\""))
+  -- A sanitizer that is preloaded for the core is not meant for the command line tool.
+  local pipe = assert(io.popen("unset LD_PRELOAD; { " .. command .. "; } 2>&1; echo \"status=$?\""))
   local text = pipe:read("*a")
   pipe:close()
   local output, status = text:match("^(.*)status=(%d+)%s*$")
