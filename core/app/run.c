@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
@@ -30,7 +31,8 @@ struct run {
     lua_State *L;
     struct moon_settings settings;
     struct moon_script_options script;
-    int log_fd; /* -1: stderr */
+    int log_fd;  /* -1: stderr */
+    int lock_fd; /* held open as long as the data directory is ours */
     struct moon_log *log;
     struct moon_log_channel *channel;
     struct moon_local_ca *local_ca;
@@ -57,6 +59,25 @@ static int make_data_dir(const char *path, struct moon_diag *diag) {
     if (mkdir(path, 0700) == 0 || errno == EEXIST)
         return 0; /* who may write to one that is there is looked at when the store opens */
     moon_diag_set(diag, path, "the data directory cannot be made: %s", strerror(errno));
+    return MOON_ESYSTEM;
+}
+
+/* One gateway a data directory: two would each take the other's last good snapshot for their own. The kernel lets go of the lock
+ * when the process ends, however it ends; the command line works beside it. */
+static int lock_data_dir(struct run *run, struct moon_diag *diag) {
+    char path[PATH_MAX + 16];
+    snprintf(path, sizeof path, "%s/lock", run->settings.data_dir);
+    run->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (run->lock_fd < 0) {
+        moon_diag_set(diag, path, "cannot be opened: %s", strerror(errno));
+        return MOON_ESYSTEM;
+    }
+    if (flock(run->lock_fd, LOCK_EX | LOCK_NB) == 0)
+        return 0;
+    if (errno == EWOULDBLOCK)
+        moon_diag_set(diag, run->settings.data_dir, "another moongate serves from this data directory");
+    else
+        moon_diag_set(diag, path, "cannot be locked: %s", strerror(errno));
     return MOON_ESYSTEM;
 }
 
@@ -238,6 +259,8 @@ static int run_with_log(struct run *run, int config, struct moon_diag *diag) {
     if (rc == 0)
         rc = make_data_dir(run->settings.data_dir, diag);
     if (rc == 0)
+        rc = lock_data_dir(run, diag);
+    if (rc == 0)
         rc = open_local_ca(run, diag);
     if (rc == 0)
         rc = uv_loop_init(&run->loop);
@@ -256,7 +279,7 @@ int moon_run(lua_State *L, int config, const char *source_dir) {
     struct moon_diag diag = {"", ""};
     /* The log and the settings are large; two runs in one process are not a case of the program, but nothing forbids
      * them. */
-    struct run run = {.L = L, .log_fd = -1};
+    struct run run = {.L = L, .log_fd = -1, .lock_fd = -1};
     run.script.source_dir = source_dir;
     int rc = moon_settings_read(&run.settings, L, config, &diag);
     if (rc == 0)
@@ -271,5 +294,7 @@ int moon_run(lua_State *L, int config, const char *source_dir) {
     moon_log_close(&run.log);
     if (run.log_fd >= 0)
         close(run.log_fd);
+    if (run.lock_fd >= 0)
+        close(run.lock_fd);
     return rc ? complain(&diag, rc) : 0;
 }

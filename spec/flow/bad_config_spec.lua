@@ -66,6 +66,15 @@ describe("a start that cannot succeed", function()
     end)
   end
 
+  it("names a data directory that another gateway serves from", function()
+    local first = gateway.start {}
+    shell.write(gate.config_path, gateway.config_text {
+      data_dir = first.directory .. "/data", listen = { "127.0.0.1:0" }, admin = { listen = "127.0.0.1:0" },
+    })
+    assert_refused(run(), first.directory .. "/data", "another moongate")
+    first:stop()
+  end)
+
   it("names a corrupt store and leaves it alone", function()
     gate:create_token()
     local path = gate.directory .. "/data/moongate.db"
