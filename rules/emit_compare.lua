@@ -35,8 +35,8 @@ local ORDER = {
 
 local SIGN = { lt = "<", le = "<=", gt = ">", ge = ">=" }
 
--- The few forms worth writing out, each (writer, node, x, number); nil sends the comparison to its predicate. The second
--- result tells that the form is false for nil by itself.
+-- The few forms worth writing out, each (writer, node, x, number); nil sends the comparison to its predicate. The
+-- second result tells that the form is false for nil by itself.
 local INLINE = {}
 
 function INLINE.eq(self, node, x)

@@ -137,7 +137,8 @@ end
 
 local bytes_less = order.less
 
---- A number that stands to every value of magnitude up to 2^53 as the given one does: itself, or an infinity for a wide one.
+--- A number that stands to every value of magnitude up to 2^53 as the given one does: itself, or an infinity for a
+--- wide one.
 ---@param value number|string
 ---@return number
 function M.as_number(value)

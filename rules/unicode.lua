@@ -1,7 +1,9 @@
--- moongate.rules.unicode: what regular expressions ask of Unicode after `(?u)`: properties, words, equality without case.
+-- moongate.rules.unicode: what regular expressions ask of Unicode after `(?u)`: properties, words, equality without
+-- case.
 --
--- The tables are large and rarely needed, so they are loaded when first asked for, and a set is unpacked once. Names are
--- compared loosely (case, spaces, - and _ do not count), as the Rust regex family does. Sets are those of codeset.lua.
+-- The tables are large and rarely needed, so they are loaded when first asked for, and a set is unpacked once. Names
+-- are compared loosely (case, spaces, - and _ do not count), as the Rust regex family does. Sets are those of
+-- codeset.lua.
 
 local codeset = require "moongate.rules.codeset"
 

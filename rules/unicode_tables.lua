@@ -1,14 +1,13 @@
 -- moongate.rules.unicode_tables: properties and simple case folding of Unicode 14.0.0.
--- Written by spec/rules/unicode_tables.pl from the Unicode Character Database; unicode.lua reads it. Not meant for eyes.
+-- Written by spec/rules/unicode_tables.pl from the Unicode Character Database; unicode.lua reads it.
 
 local M = {}
 
 M.categories = {
-  ["Cc"] = "0,v 2n,w",
-  ["Cf"] = "4t 11u,5 m 5c 1d ao,1 28 2zv 1ks,4 q,4 1d,4 1,9 17yn 6x,2 3b5 f 6zm,8 qxz,3 43z,7 h406 u,2n",
-  ["Co"] = "188w,4xr jpc0,1ekd 2,1ekd",
-  ["Cs"] = "16o0,1kv",
-  ["Ll"] = "2p,p 1m 15,n 1,7 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1,1 1 1 1 1 1 1 1 1,1 1 1 1 1 "
+  Cc = "0,v 2n,w",
+  Cf = "4t 11u,5 m 5c 1d ao,1 28 2zv 1ks,4 q,4 1d,4 1,9 17yn 6x,2 3b5 f 6zm,8 qxz,3 43z,7 h406 u,2n",
+  Co = "188w,4xr jpc0,1ekd 2,1ekd", Cs = "16o0,1kv",
+  Ll = "2p,p 1m 15,n 1,7 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1,1 1 1 1 1 1 1 1 1,1 1 1 1 1 "
     .. "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 2 1 1,2 2 1 2 3,1 4 2 3,2 2 2 1 1 2 1,1 1 2 3 1 2,1 2,2 6 2 2 "
     .. "1 1 1 1 1 1 1 1,1 1 1 1 1 1 1 1 1 1,1 2 1 3 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 "
     .. "1,6 2 2,1 1 4 1 1 1 1,1w 1,q 5d 1 3 3,2 i r,y 1,1 3,2 1 1 1 1 1 1 1 1 1 1 1 1,4 1 2 2,1 1f,1b 1 1 1 "
@@ -24,10 +23,10 @@ M.categories = {
     .. "1,7 1 1 2 1 1 1 1 4 1 2 1,2 1 1 1 1 1 1 1 1 1 1 5 5 1 1 1 1 1 1 1 4 1 6 1 1 1 1 s 3 mt,16 5,8 7,27 "
     .. "fnk,6 c,4 tl,p y5,13 3s,z 4b,a 1,e 1,6 1,1 1dv,1e 2bx,v gw0,v k2i,p q,6 1,h q,p q,3 1 1,6 1,a q,p "
     .. "q,p q,p q,p q,p q,p q,p q,p q,r s,o 1,5 q,o 1,5 q,o 1,5 q,o 1,5 q,o 1,5 1 1f8,9 1,j 1z7,x",
-  ["Lm"] = "j4,h 4,b e,4 7 1 3p 5 da 6e 4k,1 7h,1 4 v 9 3 4g 4n yc 3j fp 1cq 2z gz cw,5 4u,1q d y,10 j5 d g,c "
+  Lm = "j4,h 4,b e,4 7 1 3p 5 da 6e 4k,1 7h,1 4 v 9 3 4g 4n yc 3j fp 1cq 2z gz cw,5 4u,1q d y,10 j5 d g,c "
     .. "2cf,1 6p 5b d1 17,4 5 2p,1 2l,2 lxy yq,5 7i 36 s,1 3d,8 28 n 2x,2 3,1 d1 m 3t 30 l,1 2v,3 9 gli 19,1 "
     .. "1k0,5 1,15 1,8 jnp,3 un,c 1s,1 1 cng,3 1,6 1,1 9q0,6 1l9",
-  ["Lo"] = "4q f 74 4,3 5s mz,q 4,3 19,v 1,9 z,1 1,2q 1 o,1 a,2 2 g 1,t t,2g b o,w l,l 16,o 7,a 5,n 1,5 h,14 "
+  Lo = "4q f 74 4,3 5s mz,q 4,3 19,v 1,9 z,1 1,2q 1 o,1 a,2 2 g 1,t t,2g b o,w l,l 16,o 7,a 5,n 1,5 h,14 "
     .. "1n,1h 3 i 7,9 g,e 4,7 2,1 2,l 1,6 1 3,3 3 g d,1 1,2 e,1 a 8,5 4,1 2,l 1,6 1,1 1,1 1,1 v,3 1 j,2 g,8 "
     .. "1,2 1,l 1,6 1,1 1,4 3 i f,1 n b,7 2,1 2,l 1,6 1,1 1,4 3 u,1 1,2 f h 1,5 3,2 1,3 3,1 1 1,1 3,1 3,2 "
     .. "3,b m 1g,7 1,2 1,m 1,f 3 q,2 2 2,1 u 4,7 1,2 1,m 1,9 1,4 3 v,1 1,1 f,1 h,8 1,2 1,14 2 g 5,2 8,2 o,5 "
@@ -48,8 +47,8 @@ M.categories = {
     .. "19,2 h,3 8,az 1s4,2y 5,c 3,8 7,9 6sw dx,18 x 8x,t i,17 z8,6 1,3 1,1 1,e 1,5g 117,3 1,q 1,1 1 2 1,9 "
     .. "1,3 1 1 6 4 1 1 1,2 1,1 1 2 1 1 1 1 1,1 1 2,3 1,6 1,3 1,3 1 1,9 1,g 5,2 1,4 1,g 3es,wyn w,37c 7,65 "
     .. "2,4g1 e,5rk 2e7,f1 15u,3t6",
-  ["Lt"] = "cl 2 2 12 5ud,7 8,7 8,7 c f 1b",
-  ["Lu"] = "1t,p 2t,m 1,6 x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 2 1 1 1 1 1 1 1 2 1 1 1 1 1 1 "
+  Lt = "cl 2 2 12 5ud,7 8,7 8,7 c f 1b",
+  Lu = "1t,p 2t,m 1,6 x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 2 1 1 1 1 1 1 1 2 1 1 1 1 1 1 "
     .. "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1,1 1 1 3,1 1 1,1 1,2 2,3 1,1 1,2 3,1 1,1 1 1 1,1 1 2 1,1 1,2 1 1,1 "
     .. "3 7 2 2 2 1 1 1 1 1 1 1 2 1 1 1 1 1 1 1 1 2 2 1,2 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 "
     .. "1 1 1 1 7,1 1,1 2 1,3 1 1 1 1 81 1 3 8 6 1,2 1 1,1 1,g 1,8 z 2,2 3 1 1 1 1 1 1 1 1 1 1 1 5 2 1,1 "
@@ -65,15 +64,15 @@ M.categories = {
     .. "1 1 1 1 1 1 1 1,4 1,4 1 1 1 1 1 1 1 1,3 1 6 5 1 s h7v,p xx,13 3s,z 4c,a 1,e 1,6 1,1 1d6,1e 2ct,v "
     .. "gw0,v k2o,p q,p q,p q 1,1 2 2,1 2,3 1,7 q,p q,1 1,3 2,7 1,6 r,1 1,3 1,4 1 3,6 r,p q,p q,p q,p q,p "
     .. "q,p u,o x,o x,o x,o x,o x 3ed,x",
-  ["Mc"] = "1s3 1j 2,2 8,3 1,1 1e,1 1m,2 6,1 2,1 a 17 1m,2 1u 1m,2 8 1,1 1h,1 1m 1 6,1 2,1 a 2u,1 1,1 3,2 1,2 a "
+  Mc = "1s3 1j 2,2 8,3 1,1 1e,1 1m,2 6,1 2,1 a 17 1m,2 1u 1m,2 8 1,1 1h,1 1m 1 6,1 2,1 a 2u,1 1,1 3,2 1,2 a "
     .. "15,2 1p,3 1p,1 1m 1,4 2,1 1,1 9,1 17,1 1m,2 5,2 1,2 a 16,1 23,2 6,7 i,1 96,1 1r 4r,1 4 6 2,1 p,1 a,2 "
     .. "2,6 l,1 2,5 2 a,2 1a0 u 3l 7,7 1,1 9m,3 2,2 4,1 1,5 68,1 1m 1 9 1,1 8,5 41 1c 5 1,4 1,1 1p u 4,1 2 "
     .. "1o 2,2 1 3,1 1c,7 8,1 4r l 3sm,1 noz,1 2 2g,1 1e,f 3y,1 1b 1c,1 4,1 2,2 32,1 2,1 o 19 1 31 2,1 5 "
     .. "6l,1 1,1 1,1 1 jrn 1 3j 19,2 4,1 37 o,1 1n 1c,2 9,1 d 2l,2 3,1 1 4q,2 v,1 1m,1 1,3 2,1 2,2 9 a,1 "
     .. "5t,2 8,1 3 2y,2 6 1,3 2 6l,2 6,3 2 35,2 8,1 1 31 1,1 6 2x,1 4 79,2 9 6v,5 1,1 4 2 1 3y,2 8,3 4 2c "
     .. "t,1 1q bb e 2y 7 2 5x,4 4,1 1 9q,1 fve,1i 2w,1 j8z,1 6,5",
-  ["Me"] = "w8,1 4dw 17i,3 1,2 qdn,2",
-  ["Mn"] = "lc,33 7n,4 7d,18 1 1,1 1,1 1 20,a 1c,k g 2t,6 2,5 2,1 1,3 z u,q 2j,a 1m,8 9 o,3 1,8 1,2 1,4 17,2 "
+  Me = "w8,1 4dw 17i,3 1,2 qdn,2",
+  Mn = "lc,33 7n,4 7d,18 1 1,1 1,1 1 20,a 1c,k g 2t,6 2,5 2,1 1,3 z u,q 2j,a 1m,8 9 o,3 1,8 1,2 1,4 17,2 "
     .. "1o,7 16,n 1,v 1j 1 4,7 4 3,6 a,1 t 1m 4,3 8 k,1 q 2,1 1l 4,1 4,1 2,2 3 u,1 3 b,1 1l 4,4 1,1 4 k,1 "
     .. "m,5 1 1m 2 1,3 8 7,1 b,1 u 1p c 1e 3 1j 1,2 5,2 1,3 7,1 b,1 t 1m 2 6 5,1 k,1 s,1 1l,1 4,3 8 k,1 t 20 "
     .. "7,2 1 2i 2,6 c,7 2q 2,8 b,5 22,1 r 1 1 1j,d 1,4 1,1 5,a 1,z 9 2u,3 1,5 1,1 2,1 p,1 4,2 g,3 d 2,1 6 f "
@@ -86,22 +85,20 @@ M.categories = {
     .. "1,1 74,1 1 4 40,3 2,1 4 w,9 14,5 2,3 8 9,5 2,2 1a,c 1,1 ba,6 1,5 1 2a,l 2,6 1,1 1,1 3e,5 3 1,1 1,6 1 "
     .. "20,1 3 1 9n,1 f0b,4 1n,6 t4 1r,3 29 f5k,1 3mp,19 2,m f4,2 h,7 2,6 u,3 44,2 1iz,1i 4,1d 8 e m,4 1,e "
     .. "11s,6 1,g 2,6 1,1 1,4 79,6 af 1p,3 15s,6 31,6 gzhx,6n",
-  ["Nd"] = "1c,9 17q,9 3q,9 5i,9 bg,9 3a,9 3a,9 3a,9 3a,9 3a,9 3a,9 3a,9 3a,9 3a,9 2o,9 3a,9 1y,9 7q,9 1y,9 "
+  Nd = "1c,9 17q,9 3q,9 5i,9 bg,9 3a,9 3a,9 3a,9 3a,9 3a,9 3a,9 3a,9 3a,9 3a,9 2o,9 3a,9 1y,9 7q,9 1y,9 "
     .. "1fq,9 12,9 8c,9 3k,9 4m,9 6,9 52,9 2e,9 3q,9 6,9 r7q,9 iu,9 12,9 5i,9 m,9 2e,9 ba,9 geu,9 13a,9 "
     .. "1om,9 mk,9 3k,9 1o,9 40,9 7q,9 9i,9 3a,9 ae,9 2u,9 2u,9 bq,9 2u,9 l2,9 6u,9 1y,9 f5i,9 2e,9 3q,9 "
     .. "lf8,1d 1ts,9 bq,9 192,9 3o6,9",
-  ["Nl"] = "4j2,2 227,y 2,3 2v2 p,8 e,2 nfv,9 hu8,1g cs 8 3q,4 6cq,32",
-  ["No"] = "4y,1 5 2,2 1th,5 ag,5 3c,2 3p,6 61,6 h,8 c1,9 tx,j vn,9 dc 1at 3,5 6,9 5i,f 15 k6,1n 26,l hi,t 12h "
+  Nl = "4j2,2 227,y 2,3 2v2 p,8 e,2 nfv,9 hu8,1g cs 8 3q,4 6cq,32",
+  No = "4y,1 5 2,2 1th,5 ag,5 3c,2 3p,6 61,6 h,8 c1,9 tx,j vn,9 dc 1at 3,5 6,9 5i,f 15 k6,1n 26,l hi,t 12h "
     .. "wk,3 3u,9 u,7 1,e w,9 13,e n74,5 hjl,18 1t,3 h,1 9h,q 10,3 110,7 p,6 13,8 23,4 m,5 4g,1 2,f 2,19 "
     .. "1s,8 1g,1 u,2 23,4 2w,7 o,7 15,6 96,5 9s,u 4e,9 16,3 34,6 3q,j aj,j 11h,1 by,8 o7,i nn,k ex2,6 m6,m "
     .. "jt5,j 30,o 47i,8 pt,1m 1,2 1,3 24,18 1,e qq,c",
-  ["Pc"] = "2n 6an,1 j 17tq,1 o,2 6n",
-  ["Pd"] = "19 124 1f 2td sl 1l5,5 2rl 2 v,1 4 s ce j 33 14ls,1 11 a 4p 333",
-  ["Pe"] = "15 1f v 2wt 1 1ge 1wp 1j f hm 1 u u6 1 1 1 1 1 1 28 w 1 1 1 1 b8 1 1 1 1 1 1 1 1 1 1 1s 1 x th 1 1 1 "
+  Pc = "2n 6an,1 j 17tq,1 o,2 6n", Pd = "19 124 1f 2td sl 1l5,5 2rl 2 v,1 4 s ce j 33 14ls,1 11 a 4p 333",
+  Pe = "15 1f v 2wt 1 1ge 1wp 1j f hm 1 u u6 1 1 1 1 1 1 28 w 1 1 1 1 b8 1 1 1 1 1 1 1 1 1 1 1s 1 x th 1 1 1 "
     .. "18 1 1 1 bw 1 1 1 1 3 1 1 1 2,1 14im 61 t 1 1 1 1 1 1 1 3 h 1 1 4q 1f v 2 2",
-  ["Pf"] = "57 671 3 s 2q0 1 4 2 f 3",
-  ["Pi"] = "4r 67g 2,1 2 p 2q0 1 4 2 f 3",
-  ["Po"] = "x,2 1,2 2 1 1,1 a,1 3,1 r 1w 5 e,1 7 ji 8 cy,5 15 1i 2 2 18,1 k,1 1,1 d 1,2 22,3 2u 17,d 6h,2 1i,e v "
+  Pf = "57 671 3 s 2q0 1 4 2 f 3", Pi = "4r 67g 2,1 2 p 2q0 1 4 2 f 3",
+  Po = "x,2 1,2 2 1 1,1 a,1 3,1 r 1w 5 e,1 7 ji 8 cy,5 15 1i 2 2 18,1 k,1 1,1 d 1,2 22,3 2u 17,d 6h,2 1i,e v "
     .. "79,1 a 3w 3c 3d au c a7 2i a,1 4o,e 1 34 22,4 4,1 33,5 4r h0,8 lh 3g,2 1z,1 4d,2 1,2 11,5 1,3 8p,1 "
     .. "60,1 3k,6 1,5 4s,6 s,1 3h,3 1n,4 1q,1 1s,7 b n6,1 8,7 8,8 2,3 2,2 3,a 1 1,9 2hm,3 1,1 34 3z,1 4,2 2 "
     .. "2,8 1,1 1 2,1 a,4 1,9 2,3 1 1,c 2,2 bw,2 1l 59 mwy,1 7h,2 2r a 37,5 ak,3 2e,1 14,2 1 1d,1 1b 2p,c "
@@ -109,15 +106,15 @@ M.categories = {
     .. "1c bi kn 5j v 7k,8 12 34,6 1u,6 2h,3 qg,4 18,3 59,6 31,1 1,3 3i,3 1c,1 27,3 4 d 1,2 2g,5 2z bl,4 a,1 "
     .. "1 2w 6y,m 2x,2 s,c 24 3m,2 70 7c,2 4b 2k,7 2b,2 1,4 bi,4 16,1 hx,1 7a vk,4 29o,1 bjv,1 3p 1t,4 8 "
     .. "nm,3 93 f5o 5wn,4 2xe,1",
-  ["Ps"] = "14 1e v 2wu 1 1ge 1vi 3 12 1j f hm 1 u u6 1 1 1 1 1 1 28 w 1 1 1 1 b8 1 1 1 1 1 1 1 1 1 1 1s 1 x th "
+  Ps = "14 1e v 2wu 1 1ge 1vi 3 12 1j f hm 1 u u6 1 1 1 1 1 1 28 w 1 1 1 1 b8 1 1 1 1 1 1 1 1 1 1 1s 1 x th "
     .. "1 1 1 p i 1 1 1 bw 1 1 1 1 3 1 1 1 2 14ip 5z t 1 1 1 1 1 1 1 3 h 1 1 4q 1e v 3 2",
-  ["Sc"] = "10 3h,3 yx 3f du,1 du,1 7 6t 7b g5 1wb 1qc,w qrb gxv 30 4a 63,1 3,1 6ba,3 12ji 1ww",
-  ["Sk"] = "2m 1 1z 6 4 3 eh,3 c,d 5,6 1 1,g 39 e,1 zm 4l0 1,2 b,2 d,2 d,2 d,1 3a4,1 ndv,m 9,1 2v,1 r4 e,1 fuu,g "
+  Sc = "10 3h,3 yx 3f du,1 du,1 7 6t 7b g5 1wb 1qc,w qrb gxv 30 4a 63,1 3,1 6ba,3 12ji 1ww",
+  Sk = "2m 1 1z 6 4 3 eh,3 c,d 5,6 1 1,g 39 e,1 zm 4l0 1,2 b,2 d,2 d,2 d,1 3a4,1 ndv,m 9,1 2v,1 r4 e,1 fuu,g "
     .. "or 1 4i 1c7r,4",
-  ["Sm"] = "17 g,2 1p 1 19 4 11 v la en,2 56j d 13,2 d,2 3v 13,4 6 1w,4 5,1 4 2 2 7 v,1 2 1 v,7f w,1 2i u,o 14,5 "
+  Sm = "17 g,2 1p 1 19 4 11 v la en,2 56j d 13,2 d,2 3v 13,4 6 1w,4 5,1 4 2 2 7 v,1 2 1 v,7f w,1 2i u,o 14,5 "
     .. "d1 9 1i,7 33 9c,4 2,u a,f 74,3m m,1q 4,v 2,75 1c,k 2,5 1524 mw 1,2 4k g,2 1p 1 3n 6,3 16fo p v p v p "
     .. "v p v p 4ks,1",
-  ["So"] = "4m 2 4 1 r5 7e,1 3j,1 5q a j,1 6v eb ad 3m,5 1 3o 5r 15 av,2 f 1,2 2,5 k 1 1 3p,7 1,5 1,1 5,3 5h,1 "
+  So = "4m 2 4 1 r5 7e,1 3j,1 5q a j,1 6v eb ad 3m,5 1 3o 5r 15 av,2 f 1,2 2,5 k 1 1 3p,7 1,5 1,1 5,3 5h,1 "
     .. "kw,9 k3 k2 4d,x 9t,9 9,8 137,1 1,3 1,1 a 1,1 6,5 1 1 1 4 b,1 e 1,1 1 1m,1 9,4 2,3 1,1 1,1 1,6 1,u "
     .. "2,1 1 1,u 7g,7 4,j 2,6 2,28 1,t p,13 6,1w p,a 29,25 m,52 1,8 1,1h 8,32 1,6v 18,17 1s,73 e8,1b l,1 "
     .. "6,12 2,v 1,2w 6d,5 9x,1 1a,p 1,2g c,5x q,b 8 d,1 c l,1 6,1 9c,1 4,9 w,z s,u b,t 8 f,v a,12 f,8v "
@@ -125,180 +122,69 @@ M.categories = {
     .. "1p1,7 4,g eve,3 5 g2e 3oz,37 1o,6t a,12 2,1n 5,2 m,1 7,t 4,1o l,1t 3 56,2e x5,e7 1j,3 1e,7 1,d 1,1 "
     .. "1c8 28s 3l k1,17 4,2r c,e 2,e 1,e 1,10 n,4g 1k,s d,17 4,8 7,1 e,5 4a,6y 5,k7 5,f 3,c 3,37 c,2g 7,b 4 "
     .. "f,b 4,1j 8,9 6,13 8,t 2,1 26,9f c,d 2,4 3,4 3,6 9,s 3,a 5,5 a,9 6,7 8,6 9,42 1,1i",
-  ["Zl"] = "6co",
-  ["Zp"] = "6cp",
-  ["Zs"] = "w 3j 4bj 1vj,a 10 1b 334",
+  Zl = "6co", Zp = "6cp", Zs = "w 3j 4bj 1vj,a 10 1b 334",
 }
 
 M.scripts = {
-  ["adlm"] = "2olc,23 4,9 4,1",
-  ["aghb"] = "1flc,1f b",
-  ["ahom"] = "1j40,q 2,e 4,m",
-  ["arab"] = "16o,4 1,5 1,d 1,2 1,v 1,9 b,p 1,2z 1,x 28,1b 6o,u 1,1 6,21 1,s 1bv4,36 g,a2 2,27 2,1h 7 w,f 34,4 "
+  adlm = "2olc,23 4,9 4,1", aghb = "1flc,1f b", ahom = "1j40,q 2,e 4,m",
+  arab = "16o,4 1,5 1,d 1,2 1,v 1,9 b,p 1,2z 1,x 28,1b 6o,u 1,1 6,21 1,s 1bv4,36 g,a2 2,27 2,1h 7 w,f 34,4 "
     .. "1,3q 31f,u 185d,3 1,q 1,1 1 2 1,9 1,3 1 1 6 4 1 1 1,2 1,1 1 2 1 1 1 1 1,1 1 2,3 1,6 1,3 1,3 1 1,9 "
     .. "1,g 5,2 1,4 1,g 1g,1",
-  ["armi"] = "1g74,l 1,8",
-  ["armn"] = "10x,11 2,1d 2,2 1chv,4",
-  ["avst"] = "1gqo,1h 3,6",
-  ["bali"] = "5c0,24 3,1a",
-  ["bamu"] = "www,2f 124o,fs",
-  ["bass"] = "1zo0,t 2,5",
-  ["batk"] = "5hc,1f 8,3",
-  ["beng"] = "1vk,3 1,7 2,1 2,l 1,6 1 3,3 2,8 2,1 2,3 8 4,1 1,4 2,o",
-  ["bhks"] = "1k3k,8 1,18 1,d a,s",
-  ["bopo"] = "kq,1 93t,16 34,v",
-  ["brah"] = "1hq8,25 4,z 9",
-  ["brai"] = "7wg,73",
-  ["bugi"] = "54w,r 2,1",
-  ["buhd"] = "4lc,j",
-  ["cakm"] = "1hxc,1g 1,h",
-  ["cans"] = "3y8,hr fk,1x 1ewq,f",
-  ["cari"] = "1f34,1c",
-  ["cham"] = "xkw,1i 9,d 2,9 2,3",
-  ["cher"] = "3vk,2d 2,5 twy,27",
-  ["chrs"] = "1ho0,r",
-  ["copt"] = "rm,d 80g,37 5,6",
-  ["cpmn"] = "1nyo,2q",
-  ["cprt"] = "1g5c,5 2 1,17 1,1 3 2",
-  ["cyrl"] = "sg,3o 2,4o 4ls,8 4i 24 38n,v nr4,2n ham,1",
-  ["deva"] = "1s0,28 4,e 2,p vhc,v",
-  ["diak"] = "1ji8,6 2 2,7 1,1 1,t 1,1 2,b 9,9",
-  ["dogr"] = "1jb4,1n",
-  ["dsrt"] = "1fcw,27",
-  ["dupl"] = "2fpc,2y 5,c 3,8 7,9 2,3",
-  ["egyp"] = "1o1s,tq 1,8",
-  ["elba"] = "1fk0,13",
-  ["elym"] = "1hpc,m",
-  ["ethi"] = "3k0,20 1,3 2,6 1 1,3 2,14 1,3 2,w 1,3 2,6 1 1,3 2,e 1,1k 1,3 2,1u 2,v 3,p 546,m 9,6 1,6 1,6 1,6 1,6 "
+  armi = "1g74,l 1,8", armn = "10x,11 2,1d 2,2 1chv,4", avst = "1gqo,1h 3,6", bali = "5c0,24 3,1a",
+  bamu = "www,2f 124o,fs", bass = "1zo0,t 2,5", batk = "5hc,1f 8,3",
+  beng = "1vk,3 1,7 2,1 2,l 1,6 1 3,3 2,8 2,1 2,3 8 4,1 1,4 2,o", bhks = "1k3k,8 1,18 1,d a,s",
+  bopo = "kq,1 93t,16 34,v", brah = "1hq8,25 4,z 9", brai = "7wg,73", bugi = "54w,r 2,1", buhd = "4lc,j",
+  cakm = "1hxc,1g 1,h", cans = "3y8,hr fk,1x 1ewq,f", cari = "1f34,1c", cham = "xkw,1i 9,d 2,9 2,3",
+  cher = "3vk,2d 2,5 twy,27", chrs = "1ho0,r", copt = "rm,d 80g,37 5,6", cpmn = "1nyo,2q",
+  cprt = "1g5c,5 2 1,17 1,1 3 2", cyrl = "sg,3o 2,4o 4ls,8 4i 24 38n,v nr4,2n ham,1", deva = "1s0,28 4,e 2,p vhc,v",
+  diak = "1ji8,6 2 2,7 1,1 1,t 1,1 2,b 9,9", dogr = "1jb4,1n", dsrt = "1fcw,27", dupl = "2fpc,2y 5,c 3,8 7,9 2,3",
+  egyp = "1o1s,tq 1,8", elba = "1fk0,13", elym = "1hpc,m",
+  ethi = "3k0,20 1,3 2,6 1 1,3 2,14 1,3 2,w 1,3 2,6 1 1,3 2,e 1,1k 1,3 2,1u 2,v 3,p 546,m 9,6 1,6 1,6 1,6 1,6 "
     .. "1,6 1,6 1,6 opu,5 2,5 2,5 9,6 1,6 1qk1,6 1,3 1,1 1,e",
-  ["geor"] = "3a8,11 1 5 2,16 1,3 2a8,16 2,2 37k,11 1 5",
-  ["glag"] = "8ow,2n 2e1s,6 1,g 2,6 1,1 1,4",
-  ["gong"] = "1kdc,5 1,1 1,10 1,1 1,5 7,9",
-  ["gonm"] = "1kao,6 1,1 1,17 3 1,1 1,8 8,9",
-  ["goth"] = "1f74,q",
-  ["gran"] = "1ibk,3 1,7 2,1 2,l 1,6 1,1 1,4 2,8 2,1 2,2 2 6 5,6 2,6 3,4",
-  ["grek"] = "og,3 1,2 2,3 1 4 1 1,2 1 1,j 1,1q e,f 4yu,4 1e,4 4,4 2c 8w,l 2,5 2,11 2,5 2,7 1 1 1 1,u 2,1g 1,e 1,d "
+  geor = "3a8,11 1 5 2,16 1,3 2a8,16 2,2 37k,11 1 5", glag = "8ow,2n 2e1s,6 1,g 2,6 1,1 1,4",
+  gong = "1kdc,5 1,1 1,10 1,1 1,5 7,9", gonm = "1kao,6 1,1 1,17 3 1,1 1,8 8,9", goth = "1f74,q",
+  gran = "1ibk,3 1,7 2,1 2,l 1,6 1,1 1,4 2,8 2,1 2,2 2 6 5,6 2,6 3,4",
+  grek = "og,3 1,2 2,3 1 4 1 1,2 1 1,j 1,1q e,f 4yu,4 1e,4 4,4 2c 8w,l 2,5 2,11 2,5 2,7 1 1 1 1,u 2,1g 1,e 1,d "
     .. "2,5 1,i 2,2 1,8 87 rb2 gyi,26 h 155r,1x",
-  ["gujr"] = "22p,2 1,8 1,2 1,l 1,6 1,1 1,4 2,9 1,2 1,2 2 f,3 2,b 7,6",
-  ["guru"] = "1z5,2 1,5 4,1 2,l 1,6 1,1 1,1 1,1 2 1,4 4,1 2,2 3 7,3 1 7,g",
-  ["hang"] = "3cw,73 5ym,1 75,2l 35,u 1t,u nhd,s hv,8mb c,m 4,1c 7tw,u 3,5 2,5 2,5 2,2",
-  ["hani"] = "96o,p 1,2g c,5x 1b 1 p,8 e,3 qs,533 1s,g73 hkw,a5 2,2x n48,1 c,1 sge,wyn w,37c 7,65 2,4g1 e,5rk "
+  gujr = "22p,2 1,8 1,2 1,l 1,6 1,1 1,4 2,9 1,2 1,2 2 f,3 2,b 7,6",
+  guru = "1z5,2 1,5 4,1 2,l 1,6 1,1 1,1 1,1 2 1,4 4,1 2,2 3 7,3 1 7,g",
+  hang = "3cw,73 5ym,1 75,2l 35,u 1t,u nhd,s hv,8mb c,m 4,1c 7tw,u 3,5 2,5 2,5 2,2",
+  hani = "96o,p 1,2g c,5x 1b 1 p,8 e,3 qs,533 1s,g73 hkw,a5 2,2x n48,1 c,1 sge,wyn w,37c 7,65 2,4g1 e,5rk "
     .. "2e7,f1 15u,3t6",
-  ["hano"] = "4kg,k",
-  ["hatr"] = "1gbk,i 1,1 5,4",
-  ["hebr"] = "13l,1i 8,q 4,5 1cfc,p 1,4 1 1,1 1,1 1,9",
-  ["hira"] = "9j5,2d 6,2 23q9,7y 1c,2 crx",
-  ["hluw"] = "1s00,g6",
-  ["hmng"] = "1zpc,1x a,9 1,6 1,k 5,i",
-  ["hmnp"] = "2n0g,18 3,d 2,9 4,1",
-  ["hung"] = "1h1c,1e d,1e 7,5",
-  ["ital"] = "1f5s,z 9,2",
-  ["java"] = "xhc,25 2,9 4,1",
-  ["kali"] = "xds,19 1",
-  ["kana"] = "9lt,2h 2,2 6o,f 5s,1a 1,2f 14b2,9 1,18 ytu,3 1,6 1,1 1 7z,2 1t,3",
-  ["khar"] = "1gjk,3 1,1 5,7 1,2 1,s 2,2 4,9 7,8",
-  ["khmr"] = "4n4,2l 2,9 6,9 di,v",
-  ["khoj"] = "1i4g,h 1,17",
-  ["kits"] = "20o4 5cr,d1",
-  ["knda"] = "2gw,c 1,2 1,m 1,9 1,4 2,8 1,2 1,3 7,1 6,1 1,3 2,9 1,1",
-  ["kthi"] = "1hts,1u a",
-  ["lana"] = "55s,1q 1,s 2,a 6,9 6,d",
-  ["laoo"] = "2v5,1 1 1,4 1,n 1 1,m 2,4 1 1,5 2,9 2,3",
-  ["latn"] = "1t,p 6,p 1b f 5,m 1,u 1,cg 13,4 55n,11 6,1c 5,3 5,c 1,1x 1t,73 a9 d g,c 3x,1 6 r h,14 253,v o82,2t "
+  hano = "4kg,k", hatr = "1gbk,i 1,1 5,4", hebr = "13l,1i 8,q 4,5 1cfc,p 1,4 1 1,1 1,1 1,9",
+  hira = "9j5,2d 6,2 23q9,7y 1c,2 crx", hluw = "1s00,g6", hmng = "1zpc,1x a,9 1,6 1,k 5,i",
+  hmnp = "2n0g,18 3,d 2,9 4,1", hung = "1h1c,1e d,1e 7,5", ital = "1f5s,z 9,2", java = "xhc,25 2,9 4,1",
+  kali = "xds,19 1", kana = "9lt,2h 2,2 6o,f 5s,1a 1,2f 14b2,9 1,18 ytu,3 1,6 1,1 1 7z,2 1t,3",
+  khar = "1gjk,3 1,1 5,7 1,2 1,s 2,2 4,9 7,8", khmr = "4n4,2l 2,9 6,9 di,v", khoj = "1i4g,h 1,17",
+  kits = "20o4 5cr,d1", knda = "2gw,c 1,2 1,m 1,9 1,4 2,8 1,2 1,3 7,1 6,1 1,3 2,9 1,1", kthi = "1hts,1u a",
+  lana = "55s,1q 1,s 2,a 6,9 6,d", laoo = "2v5,1 1 1,4 1,n 1 1,m 2,4 1 1,5 2,9 2,3",
+  latn = "1t,p 6,p 1b f 5,m 1,u 1,cg 13,4 55n,11 6,1c 5,3 5,c 1,1x 1t,73 a9 d g,c 3x,1 6 r h,14 253,v o82,2t "
     .. "3,1r 5,1 1 1,4 o,d mo,16 1,8 1,3 fpy,6 t6,p 6,p 1lx,5 1,15 1,8 16it,u",
-  ["lepc"] = "5j4,1j 3,e 3,2",
-  ["limb"] = "4xs,u 1,b 4,b 4 3,b",
-  ["lina"] = "1fr4,8m 9,l a,7",
-  ["linb"] = "1ekg,b 1,p 1,i 1,1 1,e 2,d y,3e",
-  ["lisu"] = "wk0,1b o8g",
-  ["lyci"] = "1f28,s",
-  ["lydi"] = "1gdc,p 5",
-  ["mahj"] = "1hzk,12",
-  ["maka"] = "1ko0,o",
-  ["mand"] = "1mo,r 2",
-  ["mani"] = "1gow,12 4,b",
-  ["marc"] = "1k6o,v 2,l 1,d",
-  ["medf"] = "20cg,2i",
-  ["mend"] = "2oe8,5g 2,f",
-  ["merc"] = "1ggw,n 4,j 2,19",
-  ["mero"] = "1gg0,v",
-  ["mlym"] = "2kg,c 1,2 1,1e 1,2 1,5 4,f 2,p",
-  ["modi"] = "1iww,1w b,9",
-  ["mong"] = "4qo,1 2 1,j 6,2g 7,16 1e45,c",
-  ["mroo"] = "1zk0,u 1,9 4,1",
-  ["mtei"] = "xr4,m 5l,19 2,9",
-  ["mult"] = "1i80,6 1 1,3 1,e 1,a",
-  ["mymr"] = "35s,4f u9s,u 2p,v",
-  ["nand"] = "1jmo,7 2,19 2,a",
-  ["narb"] = "1gn4,v",
-  ["nbat"] = "1g8w,u 8,8",
-  ["newa"] = "1iio,2j 1,4",
-  ["nkoo"] = "1j4,1m 2,2",
-  ["nshu"] = "20o1 cy6,az",
-  ["ogam"] = "4g0,s",
-  ["olck"] = "5lc,1b",
-  ["orkh"] = "1gxs,20",
-  ["orya"] = "269,2 1,7 2,1 2,l 1,6 1,1 1,4 2,8 2,1 2,2 7,2 4,1 1,4 2,h",
-  ["osge"] = "1fhs,z 4,z",
-  ["osma"] = "1fgg,t 2,9",
-  ["ougr"] = "1hm8,p",
-  ["palm"] = "1g80,v",
-  ["pauc"] = "1juo,1k",
-  ["perm"] = "1f80,16",
-  ["phag"] = "x8g,1j",
-  ["phli"] = "1gtc,i 5,7",
-  ["phlp"] = "1gu8,h 7,3 c,6",
-  ["phnx"] = "1gcg,r 3",
-  ["plrd"] = "20hs,22 4,1k 7,g",
-  ["prti"] = "1gsg,l 2,7",
-  ["rjng"] = "xf4,z b",
-  ["rohg"] = "1h4w,13 8,9",
-  ["runr"] = "4gw,22 3,a",
-  ["samr"] = "1kw,19 2,e",
-  ["sarb"] = "1gm8,v",
-  ["saur"] = "xa8,1x 8,b",
-  ["sgnw"] = "2l8g,i3 f,4 1,e",
-  ["shaw"] = "1ff4,1b",
-  ["shrd"] = "1i0w,2n",
-  ["sidd"] = "1itc,1h 2,11",
-  ["sind"] = "1i9c,1m 5,9",
-  ["sinh"] = "2o1,2 1,h 3,n 1,8 1 2,6 3 4,5 1 1,7 6,9 2,2 1fcc,j",
-  ["sogd"] = "1hkg,15",
-  ["sogo"] = "1hj4,13",
-  ["sora"] = "1hw0,o 7,9",
-  ["soyo"] = "1jrk,2a",
-  ["sund"] = "5fk,1r 74,7",
-  ["sylo"] = "x6o,18",
-  ["syrc"] = "1ds,d 1,1n 2,2 7k,a",
-  ["tagb"] = "4m8,c 1,2 1,1",
-  ["takr"] = "1j0g,1l 6,9",
-  ["tale"] = "500,t 2,4",
-  ["talu"] = "51c,17 4,p 6,a 3,1",
-  ["taml"] = "29u,1 1,5 3,2 1,3 3,1 1 1,1 3,1 3,2 3,b 4,4 3,2 1,3 2 6 e,k 1ih1,1d d",
-  ["tang"] = "20o0 v,4qf 8,lb e8,8",
-  ["tavt"] = "xog,1u o,4",
-  ["telu"] = "2dc,c 1,2 1,m 1,f 2,8 1,2 1,3 7,1 1,2 2 2,3 2,9 7,8",
-  ["tfng"] = "8xc,1j 7,1 e",
-  ["tglg"] = "4jk,l 9",
-  ["thaa"] = "1hc,1d",
-  ["thai"] = "2rl,1l 5,r",
-  ["tibt"] = "2yo,1z 1,z 4,12 1,z 1,e 1,6 4,1",
-  ["tirh"] = "1im8,1z 8,9",
-  ["tnsa"] = "1zlc,26 1,9",
-  ["toto"] = "2nbk,u",
-  ["ugar"] = "1f9c,t 1",
-  ["vaii"] = "wlc,8b",
-  ["vith"] = "1fn4,a 1,e 1,6 1,1 1,a 1,e 1,6 1,1",
-  ["wara"] = "1jfk,2a c",
-  ["wcho"] = "2ncw,1l 5",
-  ["xpeo"] = "1fa8,z 4,d",
-  ["xsux"] = "1kw0,pl 2u,32 1,4 b,5f",
-  ["yezi"] = "1hfk,15 1,2 2,1",
-  ["yiii"] = "vls,wc 3,1i",
-  ["zanb"] = "1jpc,1z",
-  ["zinh"] = "lc,33 7p,1 ck,a q kg,3 3ff,u e9,2 1,c 1,6 4 6 3,1 5i,1r ek,1 5e,w 309,3 2z,1 14kl,f g,d r3 6a 38a "
+  lepc = "5j4,1j 3,e 3,2", limb = "4xs,u 1,b 4,b 4 3,b", lina = "1fr4,8m 9,l a,7",
+  linb = "1ekg,b 1,p 1,i 1,1 1,e 2,d y,3e", lisu = "wk0,1b o8g", lyci = "1f28,s", lydi = "1gdc,p 5",
+  mahj = "1hzk,12", maka = "1ko0,o", mand = "1mo,r 2", mani = "1gow,12 4,b", marc = "1k6o,v 2,l 1,d",
+  medf = "20cg,2i", mend = "2oe8,5g 2,f", merc = "1ggw,n 4,j 2,19", mero = "1gg0,v",
+  mlym = "2kg,c 1,2 1,1e 1,2 1,5 4,f 2,p", modi = "1iww,1w b,9", mong = "4qo,1 2 1,j 6,2g 7,16 1e45,c",
+  mroo = "1zk0,u 1,9 4,1", mtei = "xr4,m 5l,19 2,9", mult = "1i80,6 1 1,3 1,e 1,a", mymr = "35s,4f u9s,u 2p,v",
+  nand = "1jmo,7 2,19 2,a", narb = "1gn4,v", nbat = "1g8w,u 8,8", newa = "1iio,2j 1,4", nkoo = "1j4,1m 2,2",
+  nshu = "20o1 cy6,az", ogam = "4g0,s", olck = "5lc,1b", orkh = "1gxs,20",
+  orya = "269,2 1,7 2,1 2,l 1,6 1,1 1,4 2,8 2,1 2,2 7,2 4,1 1,4 2,h", osge = "1fhs,z 4,z", osma = "1fgg,t 2,9",
+  ougr = "1hm8,p", palm = "1g80,v", pauc = "1juo,1k", perm = "1f80,16", phag = "x8g,1j", phli = "1gtc,i 5,7",
+  phlp = "1gu8,h 7,3 c,6", phnx = "1gcg,r 3", plrd = "20hs,22 4,1k 7,g", prti = "1gsg,l 2,7", rjng = "xf4,z b",
+  rohg = "1h4w,13 8,9", runr = "4gw,22 3,a", samr = "1kw,19 2,e", sarb = "1gm8,v", saur = "xa8,1x 8,b",
+  sgnw = "2l8g,i3 f,4 1,e", shaw = "1ff4,1b", shrd = "1i0w,2n", sidd = "1itc,1h 2,11", sind = "1i9c,1m 5,9",
+  sinh = "2o1,2 1,h 3,n 1,8 1 2,6 3 4,5 1 1,7 6,9 2,2 1fcc,j", sogd = "1hkg,15", sogo = "1hj4,13",
+  sora = "1hw0,o 7,9", soyo = "1jrk,2a", sund = "5fk,1r 74,7", sylo = "x6o,18", syrc = "1ds,d 1,1n 2,2 7k,a",
+  tagb = "4m8,c 1,2 1,1", takr = "1j0g,1l 6,9", tale = "500,t 2,4", talu = "51c,17 4,p 6,a 3,1",
+  taml = "29u,1 1,5 3,2 1,3 3,1 1 1,1 3,1 3,2 3,b 4,4 3,2 1,3 2 6 e,k 1ih1,1d d", tang = "20o0 v,4qf 8,lb e8,8",
+  tavt = "xog,1u o,4", telu = "2dc,c 1,2 1,m 1,f 2,8 1,2 1,3 7,1 1,2 2 2,3 2,9 7,8", tfng = "8xc,1j 7,1 e",
+  tglg = "4jk,l 9", thaa = "1hc,1d", thai = "2rl,1l 5,r", tibt = "2yo,1z 1,z 4,12 1,z 1,e 1,6 4,1",
+  tirh = "1im8,1z 8,9", tnsa = "1zlc,26 1,9", toto = "2nbk,u", ugar = "1f9c,t 1", vaii = "wlc,8b",
+  vith = "1fn4,a 1,e 1,6 1,1 1,a 1,e 1,6 1,1", wara = "1jfk,2a c", wcho = "2ncw,1l 5", xpeo = "1fa8,z 4,d",
+  xsux = "1kw0,pl 2u,32 1,4 b,5f", yezi = "1hfk,15 1,2 2,1", yiii = "vls,wc 3,1i", zanb = "1jpc,1z",
+  zinh = "lc,33 7p,1 ck,a q kg,3 3ff,u e9,2 1,c 1,6 4 6 3,1 5i,1r ek,1 5e,w 309,3 2z,1 14kl,f g,d r3 6a 38a "
     .. "1138,19 2,m f4,2 h,7 2,6 u,3 h45u,6n",
-  ["zyyy"] = "0,1s q,5 q,1a 1,e 1,4 n v ch,12 5,4 2,j 38 9 6 1 hp 6 e 3 w 4c ec 3l,1 yh b9,3 82 167,2 1z,1 5n,1 1 "
+  zyyy = "0,1s q,5 q,1a 1,e 1,4 n v ch,12 5,4 2,j 38 9 6 1 hp 6 e 3 w 4c ec 3l,1 yh b9,3 82 167,2 1z,1 5n,1 1 "
     .. "y5 d 7,3 1,5 1,2 2 lh,b 2,2e 1,a 3,a 1,e h,w 1r,11 1,2 2,5 1,q 1,g 15,2 4,ie p,a l,pr 74,hf 2,v 1,2w "
     .. "e8,2l b6,b 4,4 1 1,o f,7 4,3 2j,1 3 2i,1 43,f w,z 1o,1r v,28 1b 2g,4n 534,1r hkw,x 2u,2 4l,9 6s 4g "
     .. "az e,1 g5u,1 5s,9 m,y 1,i 1,3 43 1,v q,5 q,a a 19,1 1s,6 1,6 a,4 76,2 4,18 3,8 28,c 1f,18 6c,q "
@@ -309,61 +195,72 @@ M.scripts = {
 }
 
 M.script_aliases = {
-  adlam = "adlm", anatolianhieroglyphs = "hluw", arabic = "arab", armenian = "armn", avestan = "avst",
-  balinese = "bali", bamum = "bamu", bassavah = "bass", batak = "batk", bengali = "beng",
-  bhaiksuki = "bhks", bopomofo = "bopo", brahmi = "brah", braille = "brai", buginese = "bugi",
-  buhid = "buhd", canadianaboriginal = "cans", carian = "cari", caucasianalbanian = "aghb", chakma = "cakm",
-  cherokee = "cher", chorasmian = "chrs", common = "zyyy", coptic = "copt", cuneiform = "xsux",
-  cypriot = "cprt", cyprominoan = "cpmn", cyrillic = "cyrl", deseret = "dsrt", devanagari = "deva",
-  divesakuru = "diak", dogra = "dogr", duployan = "dupl", egyptianhieroglyphs = "egyp", elbasan = "elba",
-  elymaic = "elym", ethiopic = "ethi", georgian = "geor", glagolitic = "glag", gothic = "goth",
-  grantha = "gran", greek = "grek", gujarati = "gujr", gunjalagondi = "gong", gurmukhi = "guru",
-  han = "hani", hangul = "hang", hanifirohingya = "rohg", hanunoo = "hano", hatran = "hatr",
-  hebrew = "hebr", hiragana = "hira", imperialaramaic = "armi", inherited = "zinh", inscriptionalpahlavi = "phli",
-  inscriptionalparthian = "prti", javanese = "java", kaithi = "kthi", kannada = "knda", katakana = "kana",
-  kayahli = "kali", kharoshthi = "khar", khitansmallscript = "kits", khmer = "khmr", khojki = "khoj",
-  khudawadi = "sind", lao = "laoo", latin = "latn", lepcha = "lepc", limbu = "limb",
-  lineara = "lina", linearb = "linb", lycian = "lyci", lydian = "lydi", mahajani = "mahj",
-  makasar = "maka", malayalam = "mlym", mandaic = "mand", manichaean = "mani", marchen = "marc",
-  masaramgondi = "gonm", medefaidrin = "medf", meeteimayek = "mtei", mendekikakui = "mend", meroiticcursive = "merc",
-  meroitichieroglyphs = "mero", miao = "plrd", mongolian = "mong", mro = "mroo", multani = "mult",
-  myanmar = "mymr", nabataean = "nbat", nandinagari = "nand", newtailue = "talu", nko = "nkoo",
-  nushu = "nshu", nyiakengpuachuehmong = "hmnp", ogham = "ogam", olchiki = "olck", oldhungarian = "hung",
-  olditalic = "ital", oldnortharabian = "narb", oldpermic = "perm", oldpersian = "xpeo", oldsogdian = "sogo",
-  oldsoutharabian = "sarb", oldturkic = "orkh", olduyghur = "ougr", oriya = "orya", osage = "osge",
-  osmanya = "osma", pahawhhmong = "hmng", palmyrene = "palm", paucinhau = "pauc", phagspa = "phag",
-  phoenician = "phnx", psalterpahlavi = "phlp", qaac = "copt", qaai = "zinh", rejang = "rjng",
-  runic = "runr", samaritan = "samr", saurashtra = "saur", sharada = "shrd", shavian = "shaw",
-  siddham = "sidd", signwriting = "sgnw", sinhala = "sinh", sogdian = "sogd", sorasompeng = "sora",
-  soyombo = "soyo", sundanese = "sund", sylotinagri = "sylo", syriac = "syrc", tagalog = "tglg",
-  tagbanwa = "tagb", taile = "tale", taitham = "lana", taiviet = "tavt", takri = "takr",
-  tamil = "taml", tangsa = "tnsa", tangut = "tang", telugu = "telu", thaana = "thaa",
-  tibetan = "tibt", tifinagh = "tfng", tirhuta = "tirh", ugaritic = "ugar", vai = "vaii",
-  vithkuqi = "vith", wancho = "wcho", warangciti = "wara", yezidi = "yezi", yi = "yiii",
-  zanabazarsquare = "zanb",
+  adlam = "adlm", anatolianhieroglyphs = "hluw", arabic = "arab", armenian = "armn",
+  avestan = "avst", balinese = "bali", bamum = "bamu", bassavah = "bass",
+  batak = "batk", bengali = "beng", bhaiksuki = "bhks", bopomofo = "bopo",
+  brahmi = "brah", braille = "brai", buginese = "bugi", buhid = "buhd",
+  canadianaboriginal = "cans", carian = "cari", caucasianalbanian = "aghb", chakma = "cakm",
+  cherokee = "cher", chorasmian = "chrs", common = "zyyy", coptic = "copt",
+  cuneiform = "xsux", cypriot = "cprt", cyprominoan = "cpmn", cyrillic = "cyrl",
+  deseret = "dsrt", devanagari = "deva", divesakuru = "diak", dogra = "dogr",
+  duployan = "dupl", egyptianhieroglyphs = "egyp", elbasan = "elba", elymaic = "elym",
+  ethiopic = "ethi", georgian = "geor", glagolitic = "glag", gothic = "goth",
+  grantha = "gran", greek = "grek", gujarati = "gujr", gunjalagondi = "gong",
+  gurmukhi = "guru", han = "hani", hangul = "hang", hanifirohingya = "rohg",
+  hanunoo = "hano", hatran = "hatr", hebrew = "hebr", hiragana = "hira",
+  imperialaramaic = "armi", inherited = "zinh", inscriptionalpahlavi = "phli", inscriptionalparthian = "prti",
+  javanese = "java", kaithi = "kthi", kannada = "knda", katakana = "kana",
+  kayahli = "kali", kharoshthi = "khar", khitansmallscript = "kits", khmer = "khmr",
+  khojki = "khoj", khudawadi = "sind", lao = "laoo", latin = "latn",
+  lepcha = "lepc", limbu = "limb", lineara = "lina", linearb = "linb",
+  lycian = "lyci", lydian = "lydi", mahajani = "mahj", makasar = "maka",
+  malayalam = "mlym", mandaic = "mand", manichaean = "mani", marchen = "marc",
+  masaramgondi = "gonm", medefaidrin = "medf", meeteimayek = "mtei", mendekikakui = "mend",
+  meroiticcursive = "merc", meroitichieroglyphs = "mero", miao = "plrd", mongolian = "mong",
+  mro = "mroo", multani = "mult", myanmar = "mymr", nabataean = "nbat",
+  nandinagari = "nand", newtailue = "talu", nko = "nkoo", nushu = "nshu",
+  nyiakengpuachuehmong = "hmnp", ogham = "ogam", olchiki = "olck", oldhungarian = "hung",
+  olditalic = "ital", oldnortharabian = "narb", oldpermic = "perm", oldpersian = "xpeo",
+  oldsogdian = "sogo", oldsoutharabian = "sarb", oldturkic = "orkh", olduyghur = "ougr",
+  oriya = "orya", osage = "osge", osmanya = "osma", pahawhhmong = "hmng",
+  palmyrene = "palm", paucinhau = "pauc", phagspa = "phag", phoenician = "phnx",
+  psalterpahlavi = "phlp", qaac = "copt", qaai = "zinh", rejang = "rjng",
+  runic = "runr", samaritan = "samr", saurashtra = "saur", sharada = "shrd",
+  shavian = "shaw", siddham = "sidd", signwriting = "sgnw", sinhala = "sinh",
+  sogdian = "sogd", sorasompeng = "sora", soyombo = "soyo", sundanese = "sund",
+  sylotinagri = "sylo", syriac = "syrc", tagalog = "tglg", tagbanwa = "tagb",
+  taile = "tale", taitham = "lana", taiviet = "tavt", takri = "takr",
+  tamil = "taml", tangsa = "tnsa", tangut = "tang", telugu = "telu",
+  thaana = "thaa", tibetan = "tibt", tifinagh = "tfng", tirhuta = "tirh",
+  ugaritic = "ugar", vai = "vaii", vithkuqi = "vith", wancho = "wcho",
+  warangciti = "wara", yezidi = "yezi", yi = "yiii", zanabazarsquare = "zanb",
 }
 
 M.category_aliases = {
-  c = "C", casedletter = "LC", cc = "Cc", cf = "Cf", closepunctuation = "Pe",
-  cn = "Cn", cntrl = "Cc", co = "Co", combiningmark = "M", connectorpunctuation = "Pc",
-  control = "Cc", cs = "Cs", currencysymbol = "Sc", dashpunctuation = "Pd", decimalnumber = "Nd",
-  digit = "Nd", enclosingmark = "Me", finalpunctuation = "Pf", format = "Cf", initialpunctuation = "Pi",
-  l = "L", lc = "LC", letter = "L", letternumber = "Nl", lineseparator = "Zl",
-  ll = "Ll", lm = "Lm", lo = "Lo", lowercaseletter = "Ll", lt = "Lt",
-  lu = "Lu", m = "M", mark = "M", mathsymbol = "Sm", mc = "Mc",
-  me = "Me", mn = "Mn", modifierletter = "Lm", modifiersymbol = "Sk", n = "N",
-  nd = "Nd", nl = "Nl", no = "No", nonspacingmark = "Mn", number = "N",
-  openpunctuation = "Ps", other = "C", otherletter = "Lo", othernumber = "No", otherpunctuation = "Po",
-  othersymbol = "So", p = "P", paragraphseparator = "Zp", pc = "Pc", pd = "Pd",
-  pe = "Pe", pf = "Pf", pi = "Pi", po = "Po", privateuse = "Co",
-  ps = "Ps", punct = "P", punctuation = "P", s = "S", sc = "Sc",
-  separator = "Z", sk = "Sk", sm = "Sm", so = "So", spaceseparator = "Zs",
-  spacingmark = "Mc", surrogate = "Cs", symbol = "S", titlecaseletter = "Lt", unassigned = "Cn",
-  uppercaseletter = "Lu", z = "Z", zl = "Zl", zp = "Zp", zs = "Zs",
+  c = "C", casedletter = "LC", cc = "Cc", cf = "Cf",
+  closepunctuation = "Pe", cn = "Cn", cntrl = "Cc", co = "Co",
+  combiningmark = "M", connectorpunctuation = "Pc", control = "Cc", cs = "Cs",
+  currencysymbol = "Sc", dashpunctuation = "Pd", decimalnumber = "Nd", digit = "Nd",
+  enclosingmark = "Me", finalpunctuation = "Pf", format = "Cf", initialpunctuation = "Pi",
+  l = "L", lc = "LC", letter = "L", letternumber = "Nl",
+  lineseparator = "Zl", ll = "Ll", lm = "Lm", lo = "Lo",
+  lowercaseletter = "Ll", lt = "Lt", lu = "Lu", m = "M",
+  mark = "M", mathsymbol = "Sm", mc = "Mc", me = "Me",
+  mn = "Mn", modifierletter = "Lm", modifiersymbol = "Sk", n = "N",
+  nd = "Nd", nl = "Nl", no = "No", nonspacingmark = "Mn",
+  number = "N", openpunctuation = "Ps", other = "C", otherletter = "Lo",
+  othernumber = "No", otherpunctuation = "Po", othersymbol = "So", p = "P",
+  paragraphseparator = "Zp", pc = "Pc", pd = "Pd", pe = "Pe",
+  pf = "Pf", pi = "Pi", po = "Po", privateuse = "Co",
+  ps = "Ps", punct = "P", punctuation = "P", s = "S",
+  sc = "Sc", separator = "Z", sk = "Sk", sm = "Sm",
+  so = "So", spaceseparator = "Zs", spacingmark = "Mc", surrogate = "Cs",
+  symbol = "S", titlecaseletter = "Lt", unassigned = "Cn", uppercaseletter = "Lu",
+  z = "Z", zl = "Zl", zp = "Zp", zs = "Zs",
 }
 
 M.properties = {
-  ["alphabetic"] = "1t,p 6,p 1b a 4 5,m 1,u 1,cp 4,b e,4 7 1 2e 16,4 1,1 2,3 1 6 1,2 1 1,j 1,2a 1,3u 8,4l 1,11 2 6,14 "
+  alphabetic = "1t,p 6,p 1b a 4 5,m 1,u 1,cp 4,b e,4 7 1 2e 16,4 1,1 2,3 1 6 1,2 1 1,j 1,2a 1,3u 8,4l 1,11 2 6,14 "
     .. "13,d 1 1,1 1,1 1 8,q 4,3 t,a 5,1j 1,6 e,2t 1,7 4,7 4,2 a,2 2 g,1b d,2s o,w 9,1 4 5,n 2,i j,o 7,a 5,n "
     .. "1,5 h,15 a,b 3,6 6,23 1,f 1,2 4,e d,i 1,7 2,1 2,l 1,6 1 3,3 3,7 2,1 2,1 1 8 4,1 1,4 c,1 a 4,2 1,5 "
     .. "4,1 2,l 1,6 1,1 1,1 1,1 4,4 4,1 2,1 4 7,3 1 h,5 b,2 1,8 1,2 1,l 1,6 1,1 1,4 3,8 1,2 1,1 3 f,3 l,3 "
@@ -393,7 +290,7 @@ M.properties = {
     .. "2,6 1,1 1,4 5x,18 a,6 g 8x,t i,17 z8,6 1,3 1,1 1,e 1,5g 1n,1v 3 3 xg,3 1,q 1,1 1 2 1,9 1,3 1 1 6 4 1 "
     .. "1 1,2 1,1 1 2 1 1 1 1 1,1 1 2,3 1,6 1,3 1,3 1 1,9 1,g 5,2 1,4 1,g hg,p 6,p 6,p 2uu,wyn w,37c 7,65 "
     .. "2,4g1 e,5rk 2e7,f1 15u,3t6",
-  ["lowercase"] = "2p,p 1b a 4 10,n 1,7 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1,1 1 1 1 1 1 1 1 1,1 1 1 "
+  lowercase = "2p,p 1b a 4 10,n 1,7 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1,1 1 1 1 1 1 1 1 1,1 1 1 "
     .. "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 2 1 1,2 2 1 2 3,1 4 2 3,2 2 2 1 1 2 1,1 1 2 3 1 2,1 2,2 6 "
     .. "2 2 1 1 1 1 1 1 1 1,1 1 1 1 1 1 1 1 1 1,1 2 1 3 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 "
     .. "1 1 1,6 2 2,1 1 4 1 1 1 1,1w 1,z 7,1 u,4 2o 17 1 3 2,3 i r,y 1,1 3,2 1 1 1 1 1 1 1 1 1 1 1 1,4 1 2 "
@@ -410,7 +307,7 @@ M.properties = {
     .. "s 1,2 mt,16 1,c 7,27 fnk,6 c,4 tl,p y5,13 3s,z 4b,a 1,e 1,6 1,1 cj 2,2 1,15 1,8 zp,1e 2bx,v gw0,v "
     .. "k2i,p q,6 1,h q,p q,3 1 1,6 1,a q,p q,p q,p q,p q,p q,p q,p q,p q,r s,o 1,5 q,o 1,5 q,o 1,5 q,o 1,5 "
     .. "q,o 1,5 1 1f8,9 1,j 1z7,x",
-  ["uppercase"] = "1t,p 2t,m 1,6 x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 2 1 1 1 1 1 1 1 2 1 1 1 1 1 1 "
+  uppercase = "1t,p 2t,m 1,6 x 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 2 1 1 1 1 1 1 1 2 1 1 1 1 1 1 "
     .. "1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1,1 1 1 3,1 1 1,1 1,2 2,3 1,1 1,2 3,1 1,1 1 1 1,1 1 2 1,1 1,2 1 1,1 "
     .. "3 7 2 2 2 1 1 1 1 1 1 1 2 1 1 1 1 1 1 1 1 2 2 1,2 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 1 "
     .. "1 1 1 1 7,1 1,1 2 1,3 1 1 1 1 81 1 3 8 6 1,2 1 1,1 1,g 1,8 z 2,2 3 1 1 1 1 1 1 1 1 1 1 1 5 2 1,1 "
@@ -426,8 +323,8 @@ M.properties = {
     .. "1 3 1 1 1 1 1 1 1 1 1 1,4 1,4 1 1 1 1 1 1 1 1,3 1 6 5 1 s h7v,p xx,13 3s,z 4c,a 1,e 1,6 1,1 1d6,1e "
     .. "2ct,v gw0,v k2o,p q,p q,p q 1,1 2 2,1 2,3 1,7 q,p q,1 1,3 2,7 1,6 r,1 1,3 1,4 1 3,6 r,p q,p q,p q,p "
     .. "q,p q,p u,o x,o x,o x,o x,o x 3ed,x 1la,p 6,p 6,p",
-  ["whitespace"] = "9,4 i 2s q 4bj 1vj,a t,1 5 1b 334",
-  ["xposixword"] = "1c,9 7,p 4 1,p 1b a 4 5,m 1,u 1,cp 4,b e,4 7 1 h,38 1,1 2,3 1 6 1,2 1 1,j 1,2a 1,3u 1,4s 1,11 2 6,14 "
+  whitespace = "9,4 i 2s q 4bj 1vj,a t,1 5 1b 334",
+  xposixword = "1c,9 7,p 4 1,p 1b a 4 5,m 1,u 1,cp 4,b e,4 7 1 h,38 1,1 2,3 1 6 1,2 1 1,j 1,2a 1,3u 1,4s 1,11 2 6,14 "
     .. "8,18 1 1,1 1,1 1 8,q 4,3 t,a 5,21 4,2t 1,7 2,9 1,i 2 g,1m 2,2s e,1h 4 2 2,19 i,r 4,a 5,n 1,5 9,21 "
     .. "1,3k 2,9 1,i 1,7 2,1 2,l 1,6 1 3,3 2,8 2,1 2,3 8 4,1 1,4 2,b a 1 2,2 1,5 4,1 2,l 1,6 1,1 1,1 1,1 2 "
     .. "1,4 4,1 2,2 3 7,3 1 7,f b,2 1,8 1,2 1,l 1,6 1,1 1,4 2,9 1,2 1,2 2 f,3 2,9 9,6 1,2 1,7 2,1 2,l 1,6 "

@@ -28,23 +28,38 @@ sub packed {
 }
 
 
-sub lines {    # long tables are cut into lines; Lua joins them
+# Entries of a table: short ones share a line, long ones are cut into lines, which Lua joins.
+my $row = '';
+
+sub finish_row {
+    my $line = $row;
+    $row = '';
+    return $line ? "$line\n" : '';
+}
+
+sub lines {
     my ($name, $text) = @_;
+    my $entry = " $name = \"$text\",";
+    if (length($entry) < 100) {
+        my $done = length($row) + length($entry) > 117 ? finish_row() : '';
+        $row = ($row || ' ') . $entry;
+        return $done;
+    }
     my @parts;
     push @parts, $1 while $text =~ /\G(.{1,100})(?: |$)/g;
-    return "  [\"$name\"] = \"" . join(" \"\n    .. \"", @parts) . "\",\n";
+    return finish_row() . "  $name = \"" . join(" \"\n    .. \"", @parts) . "\",\n";
 }
 
 sub squash { my ($n) = @_; $n = lc $n; $n =~ s/[^a-z0-9]//g; return $n }
 
 print "-- moongate.rules.unicode_tables: properties and simple case folding of Unicode ", Unicode::UCD::UnicodeVersion(), ".\n";
-print "-- Written by spec/rules/unicode_tables.pl from the Unicode Character Database; unicode.lua reads it. Not meant for eyes.\n\n";
+print "-- Written by spec/rules/unicode_tables.pl from the Unicode Character Database; unicode.lua reads it.\n\n";
 print "local M = {}\n\nM.categories = {\n";
 for my $value (sort(prop_values('Gc'))) {
     next if length $value != 2 or $value eq 'LC' or $value eq 'Cn';
     print lines($value, packed(prop_invlist("Gc=$value")));
 }
-print "}\n\nM.scripts = {\n";
+print finish_row(), "}\n\nM.scripts = {\n";
 my %alias;
 for my $value (sort(prop_values('Script'))) {
     my @names = map { squash($_) } prop_value_aliases('sc', $value);
@@ -53,21 +68,21 @@ for my $value (sort(prop_values('Script'))) {
     $alias{$_} = $names[0] for @names[1 .. $#names];
     print lines($names[0], packed(@list));
 }
-print "}\n\nM.script_aliases = {\n";
+print finish_row(), "}\n\nM.script_aliases = {\n";
 my @pairs = map { "$_ = \"$alias{$_}\"" } grep { $_ ne $alias{$_} } sort keys %alias;
-while (my @row = splice @pairs, 0, 5) { print "  ", join(', ', @row), ",\n" }
+while (my @row = splice @pairs, 0, 4) { print "  ", join(', ', @row), ",\n" }
 print "}\n\nM.category_aliases = {\n";
 my %category;
 for my $value (sort(prop_values('Gc'))) {
     $category{ squash($_) } = $value for prop_value_aliases('gc', $value);
 }
 @pairs = map { "$_ = \"$category{$_}\"" } sort keys %category;
-while (my @row = splice @pairs, 0, 5) { print "  ", join(', ', @row), ",\n" }
+while (my @row = splice @pairs, 0, 4) { print "  ", join(', ', @row), ",\n" }
 print "}\n\n";
 my %kept = map { $_ => 1 } qw(Alphabetic Lowercase Uppercase White_Space XPosixWord);
 print "M.properties = {\n";
 print lines(squash($_), packed(prop_invlist($_))) for sort keys %kept;
-print "}\n\n";
+print finish_row(), "}\n\n";
 
 # Simple case folding: every code point that folds to another, as runs of equal distance.
 my ($codes, $maps, $format, $default) = prop_invmap('Simple_Case_Folding');
