@@ -71,8 +71,8 @@ local certificates = pki.make(options.work .. "/pki")
 local function start_origin()
   local port = process.free_port()
   local log = options.work .. "/origin"
-  process.start(options.work, ("env BENCH_WORK=%s %s/moongate-bench-origin --listen 127.0.0.1:%d"):format(
-    process.quote(options.work), process.quote(options.build), port), log)
+  process.start(options.work, ("%s/moongate-bench-origin --listen 127.0.0.1:%d"):format(
+    process.quote(options.build), port), log)
   process.wait("the origin", 10, function() return process.listens(port) end)
   return "http://127.0.0.1:" .. port
 end
@@ -188,7 +188,7 @@ local function run_workload(workload, earlier)
       runs[name] = {}
     end
   end
-  for round = 1, options.rounds do
+  for round = 1, math.min(options.rounds, workload.rounds or options.rounds) do
     for step = 0, #names - 1 do
       local name = names[(round + step - 1) % #names + 1]
       if not failed[name] then

@@ -1,7 +1,7 @@
 -- process.lua — starts and stops the programs of a benchmark, finds free ports, waits for conditions with a deadline.
 --
 -- Every program started is written into WORK/processes, so that bench/run can stop what is left when a run is cut
--- off. A program is known by its process id and a word of its command line; nothing is ever stopped by name.
+-- off. A program is known by its process id and the time of its start; nothing is ever stopped by name.
 
 local ffi = require "ffi"
 
@@ -94,8 +94,19 @@ function M.write(path, text)
   file:close()
 end
 
+-- When a process began, in ticks since the machine did: with the id, the name of one process only.
+local function start_time(pid)
+  local rest = M.read(("/proc/%d/stat"):format(pid)):match("%) (.*)$") or ""
+  local index = 0
+  for field in rest:gmatch("%S+") do
+    index = index + 1
+    if index == 20 then return field end
+  end
+  return "0"
+end
+
 --- Starts a program in the background.
----@param work string     directory of this run; also the word by which the program is known
+---@param work string     directory of this run
 ---@param command string  for the shell, without redirections
 ---@param log string      path that its output is appended to
 ---@return integer pid
@@ -105,7 +116,7 @@ function M.start(work, command, log)
   local pid = tonumber(pipe:read("*l"))
   pipe:close()
   local file = assert(io.open(work .. "/processes", "a"))
-  file:write(("%d %s\n"):format(pid, work))
+  file:write(("%d %s\n"):format(pid, start_time(pid)))
   file:close()
   return pid
 end
