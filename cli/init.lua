@@ -137,6 +137,11 @@ function COMMANDS.check(args, host)
       return FAILED
     end
   end
+  local loaded, mistake = require("moongate.policies").check(config)
+  if not loaded then
+    host.stderr:write("moongate: ", mistake, "\n")
+    return FAILED
+  end
   host.stdout:write(path, ": the configuration is valid\n")
   return 0
 end

@@ -44,7 +44,9 @@ local SCHEMA = {
   } },
   data_dir = { type = "string", path = true, required = true },
   workers = { type = "integer", default = "auto", word = "auto", min = 1, max = 1024 },
-  policies = { type = "list", of = "string", default = {} },
+  policies = { type = "list", of = "string", default = {}, path = true },
+  policy_budget_ms = integer(10, 1, 1000),
+  policy_jit = { type = "boolean", default = false },
   serve_without_store = { type = "boolean", default = false },
   log = { type = "table", default = {}, keys = {
     level = { type = "string", default = "info", one_of = { "debug", "info", "warn", "error" } },
@@ -169,8 +171,10 @@ local function check_scalar(value, spec, name)
   if reason then return name .. ": " .. reason end
 end
 
-local function is_absolute(path)
-  return path:sub(1, 1) == "/"
+-- A path as the process can use it: relative ones begin at the configuration file.
+local function resolve(path, base)
+  if path == "-" or path:sub(1, 1) == "/" then return path end
+  return base .. "/" .. path
 end
 
 -- Returns the checked value, or nil, the reason and the key it is about.
@@ -183,12 +187,13 @@ local function check_value(value, spec, name, key, base)
     if type(value) ~= "table" then return nil, name .. " must be a list", key end
     local reason = check_list(value, spec, name)
     if reason then return nil, reason, key end
-    return value
+    local list = {}
+    for index, element in ipairs(value) do list[index] = spec.path and resolve(element, base) or element end
+    return list
   end
   local reason = check_scalar(value, spec, name)
   if reason then return nil, reason, key end
-  if spec.path and value ~= "-" and not is_absolute(value) then value = base .. "/" .. value end
-  return value
+  return spec.path and resolve(value, base) or value
 end
 
 function check_table(given, keys, prefix, base)
@@ -222,7 +227,6 @@ end
 
 -- What no single key can know.
 local function check_together(config)
-  if config.policies[1] then return "policy files are not available yet; leave policies empty", "policies" end
   local admin = config.admin
   if (admin.certificate == nil) ~= (admin.key == nil) then
     return "admin.certificate and admin.key belong together", admin.key and "key" or "certificate"

@@ -98,6 +98,8 @@ local function accessor(field, facts, read)
   return assert(loadstring(source, "=" .. field.name))(facts, read)
 end
 
+local more_fields, more_functions = {}, {} -- what policy files declare, with accessors of their own
+
 local function schema(facts, read)
   local declared = {}
   for i, field in ipairs(M.list) do
@@ -107,10 +109,20 @@ local function schema(facts, read)
       access = facts and accessor(field, facts, read) or nil,
     }
   end
-  return rules.new_schema { fields = declared, regex = require "moongate.regex" }
+  for _, field in ipairs(more_fields) do
+    declared[#declared + 1] = field
+  end
+  return rules.new_schema { fields = declared, functions = more_functions, regex = require "moongate.regex" }
 end
 
 local names_only
+
+--- Adds fields and functions that policy files declare (lua/policies.lua); before any expression is checked or compiled.
+---@param added_fields table[]     name, type, help, access
+---@param added_functions table[]  as moongate.rules.functions has them
+function M.extend(added_fields, added_functions)
+  more_fields, more_functions, names_only = added_fields, added_functions, nil
+end
 
 --- Names and types, for checking expressions. The same schema each time.
 ---@return moongate.rules.Schema

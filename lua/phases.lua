@@ -52,16 +52,19 @@ end
 ---@param facts_at userdata    struct moon_facts *
 ---@param verdict_at userdata  struct moon_verdict *
 ---@param channel_at userdata  struct moon_log_channel *
+---@param declared string|nil    what the policy files of this thread declare, as JSON
+---@param ask function|nil       gives the values of it
 ---@return table<integer, fun()> functions  by host id
 ---@return fun() prepare   decides for facts whose host has no function yet, and makes one
 ---@return fun() guarded   decides rule by rule
 ---@return fun(snapshot_at: userdata) adopt  raises an error for a snapshot that cannot be served
-function M.open(facts_at, verdict_at, channel_at)
+function M.open(facts_at, verdict_at, channel_at, declared, ask)
   local facts = ffi.cast("const struct moon_facts *", facts_at)
   local verdict = ffi.cast("struct moon_verdict *", verdict_at)
   local view = ffi.new("struct moon_str[1]") -- scratch: one per state, never escapes this function
   tune()
   log.attach(bridge, ffi.cast("struct moon_log_channel *", channel_at))
+  if declared then require("moongate.policies").declare(declared, ask) end
 
   local set = require("moongate.ruleset").new {
     schema = require("moongate.fields").bind(facts),
@@ -115,6 +118,9 @@ local app -- what moongate.admin.boot gave
 function M.attach(control_at)
   local control = ffi.cast("struct moon_control *", control_at)
   log.attach(bridge, C.moon_ffi_control_log(control))
+  local declared = ffi.new("struct moon_str[1]")
+  C.moon_ffi_control_declared(control, declared)
+  require("moongate.policies").declare(text(declared[0]))
   require("moongate.control").attach(control)
 end
 

@@ -12,6 +12,7 @@
 #include "script/vm.h"
 
 #define MEMORY_CEILING (64u * 1024 * 1024) /* of one state, while a policy runs */
+#define MEMORY_RESERVE (256u * 1024)
 #define KV_BYTES (32u * 1024 * 1024)
 #define LOAD_MS 2000
 #define STRETCHES 10        /* a request may use this many budgets in all: the hard stop */
@@ -61,26 +62,33 @@ static uint64_t clock_ns(clockid_t clock) {
 
 static void *allocate(void *data, void *block, size_t old, size_t size) {
     struct moon_policy *policy = data;
-    if (policy->inside && size > old && policy->memory + (size - old) > MEMORY_CEILING)
-        return NULL; /* "not enough memory": an error of the policy like any other */
+    size_t ceiling = policy->starved ? MEMORY_CEILING + MEMORY_RESERVE : MEMORY_CEILING;
+    if (policy->inside && size > old && policy->memory + (size - old) > ceiling) {
+        policy->starved = true; /* from here on there is a little more, to tell about it */
+        return NULL;            /* "not enough memory": an error of the policy like any other */
+    }
     void *room = policy->allocate(policy->allocate_data, block, old, size);
     if (room || !size)
         policy->memory += size - old;
     return room;
 }
 
-/* Where in a policy file the state is now: "FILE:LINE: ". Frames of our own modules are passed over. */
-static void push_place(lua_State *L) {
+/* Where in a policy file the state is now, as "FILE:LINE: ". False when neither a function of a policy is under way nor
+ * one of the library that it was given: its last call may have left no trace of it; then the place is empty. */
+static bool find_place(lua_State *L, char *place, size_t size) {
     lua_Debug frame;
+    bool in_library = false;
+    place[0] = 0;
     for (int level = 0; lua_getstack(L, level, &frame); level++) {
         lua_getinfo(L, "Sl", &frame);
+        in_library |= strcmp(frame.source, "@lua/sandbox.lua") == 0;
         if (frame.currentline > 0 && strncmp(frame.source, "@lua/", 5) != 0 &&
             strncmp(frame.source, "@rules/", 7) != 0) {
-            lua_pushfstring(L, "%s:%d: ", frame.short_src, frame.currentline);
-            return;
+            snprintf(place, size, "%s:%d: ", frame.short_src, frame.currentline);
+            return true;
         }
     }
-    lua_pushliteral(L, "");
+    return in_library;
 }
 
 /* Every so many instructions: an endless loop ends here. LuaJIT calls no hooks from compiled code, hence the state's
@@ -89,6 +97,7 @@ static void on_count(lua_State *L, lua_Debug *ar) {
     void *data;
     lua_getallocf(L, &data);
     struct moon_policy *policy = data;
+    char place[128];
     if (!policy->inside)
         return;
     if (!policy->call.exhausted) {
@@ -96,11 +105,15 @@ static void on_count(lua_State *L, lua_Debug *ar) {
             return;
         if (clock_ns(CLOCK_THREAD_CPUTIME_ID) - policy->begun < policy->allowed)
             return;
-        policy->call.exhausted = true;
     }
-    push_place(L);
-    lua_pushfstring(L, "%sthe policy ran longer than %d ms", lua_tostring(L, -1),
-                    (int)(policy->allowed / 1000000));
+    if (!find_place(L, place, sizeof place))
+        return; /* our own functions, which come to their end */
+    if (!policy->call.exhausted) {
+        policy->call.exhausted = true;
+        snprintf(policy->exhausted, sizeof policy->exhausted, "%sthe policy ran longer than %u ms", place,
+                 (unsigned)(policy->allowed / 1000000));
+    }
+    lua_pushstring(L, policy->exhausted);
     lua_error(L);
 }
 
@@ -110,6 +123,7 @@ static int enter(struct moon_policy *policy, int arguments, int results, uint64_
     policy->begun_wall = clock_ns(CLOCK_MONOTONIC);
     policy->allowed = allowed;
     policy->call.exhausted = false;
+    policy->starved = false;
     policy->call.steps = PATTERN_STEPS;
     policy->call.serial = policy->serial;
     policy->inside = true;
@@ -117,7 +131,7 @@ static int enter(struct moon_policy *policy, int arguments, int results, uint64_
     policy->inside = false;
     policy->call.serial = 0;
     policy->spent += clock_ns(CLOCK_THREAD_CPUTIME_ID) - policy->begun;
-    if (rc == LUA_ERRMEM)
+    if (rc == LUA_ERRMEM || policy->starved)
         lua_gc(policy->L, LUA_GCCOLLECT, 0);
     return rc;
 }

@@ -90,9 +90,11 @@ struct moon_policy {
     bool has_responses; /* and about each answer */
 
     bool inside;
+    bool starved;     /* an allocation was refused in this stretch */
     uint64_t begun;   /* thread CPU time at which the stretch began, ns */
     uint64_t begun_wall;
     uint64_t allowed; /* of this stretch, ns */
+    char exhausted[256]; /* the message, once call.exhausted */
     uint64_t spent;   /* in earlier stretches of this request, ns */
 
     const struct moon_facts *facts; /* the worker's; NULL in the control plane */

@@ -27,7 +27,7 @@ describe("moongate.config", function()
       assert.same({
         listen = {}, listen_http = {}, data_dir = "/var/lib/moongate", workers = "auto",
         admin = { listen = "127.0.0.1:8444", requests = 1200, requests_per_second = 200, failures_per_minute = 20 },
-        policies = {}, serve_without_store = false, log = { level = "info", file = "-" },
+        policies = {}, policy_budget_ms = 10, policy_jit = false, serve_without_store = false, log = { level = "info", file = "-" },
         limits = { start_line = 8192, field = 16384, head = 65536, fields = 128, body = 104857600, connections = 50000,
           connections_per_address = 10000, tls_sessions = 10000, idle_origin_connections = 64, client_cas_per_account = 5 },
         timeouts = { handshake = 10, head = 30, body_idle = 30, keep_alive = 75, write_idle = 60, origin_connect = 10,
@@ -51,7 +51,9 @@ describe("moongate.config", function()
     end)
 
     it("takes relative paths from the file's directory", function()
-      local read = assert(load_text 'return { data_dir = "data", admin = { certificate = "c.pem", key = "/k.pem" }, log = { file = "x.log" } }')
+      local read = assert(load_text [[return { data_dir = "data", admin = { certificate = "c.pem", key = "/k.pem" },
+        log = { file = "x.log" }, policies = { "p.lua", "/q.lua" } }]])
+      assert.same({ directory .. "/p.lua", "/q.lua" }, read.policies)
       assert.equal(directory .. "/data", read.data_dir)
       assert.equal(directory .. "/c.pem", read.admin.certificate)
       assert.equal("/k.pem", read.admin.key)
@@ -83,7 +85,8 @@ describe("moongate.config", function()
       { "an unknown level", 'return { data_dir = "x", log = {\n level = "loud" } }', 2, "log.level must be one of debug, info, warn, error" },
       { "a limit that is too small", 'return { data_dir = "x", limits = {\n head = 1 } }', 2, "limits.head must be from 1024" },
       { "a field larger than the head", 'return { data_dir = "x", limits = {\n field = 65536, head = 2048 } }', nil, "is larger than limits.head" },
-      { "a policy file", 'return { data_dir = "x",\n policies = { "a.lua" } }', 2, "policy files are not available yet" },
+      { "a policy file that is no text", 'return { data_dir = "x",\n policies = { 7 } }', 2, "policies[1] must be a string" },
+      { "a budget of nothing", 'return { data_dir = "x",\n policy_budget_ms = 0 }', 2, "policy_budget_ms must be from 1 to 1000" },
       { "an open admin listener", 'return { data_dir = "x",\n admin = { listen = "0.0.0.0:8444" } }', 2, "certificate and admin.key are required" },
       { "a certificate without a key", 'return { data_dir = "x",\n admin = { certificate = "c" } }', 2, "belong together" },
       { "nothing returned", "local a = 1", nil, "it must return a table" },

@@ -1,0 +1,239 @@
+-- moongate.request: the request as policy files see it: every field of the rules language by its name, header fields, its body.
+--
+-- Fields are read through the accessors of lua/fields.lua over the facts that C puts at a fixed address for the request whose
+-- turn it is; req.cf.tls_client_auth.cert_verified walks tables that were made at start and allocates nothing. A request object
+-- belongs to one request: used in another one's turn, or after its end, it raises an error. Made by task.lua and
+-- policy_state.lua; changes nothing but what the view of its headers remembers.
+
+local blame = require "moongate.blame"
+local bridge = require "moongate.ffi"
+local fields = require "moongate.fields"
+local headers = require "moongate.headers"
+local registry = require "moongate.registry"
+local values = require "moongate.values"
+
+local ffi, raise = bridge.ffi, blame.raise
+
+local error, pairs, setmetatable, tostring = error, pairs, setmetatable, tostring
+
+local M = {}
+
+---@class moongate.Request
+---@field headers moongate.Headers
+---@field ray string
+local Request = {}
+
+---@class moongate.request.State
+---@field serial number
+---@field headers moongate.Headers|nil
+---@field cache table<integer, any>  values of the policies' own fields, by their number
+
+---@type table<moongate.Request, moongate.request.State>
+local states = setmetatable({}, { __mode = "k" })
+
+local call           -- struct moon_policy_call *
+local accessors = {} -- field name → function
+local root = {}      -- first segment → node or accessor
+
+local ENDED = "this request has ended, or it is not its turn"
+
+-- The state of a request object whose turn it is.
+local function live(req)
+  local state = states[req]
+  if not state then raise("expected a request") end
+  if state.serial ~= call.serial then raise(ENDED) end
+  return state
+end
+
+-- ---- names with dots ----
+
+local NODE = { __metatable = false }
+
+local function check_turn()
+  if call.serial == 0 then raise(ENDED) end
+end
+
+-- node → { children = { segment → node or accessor }, name =, accessor = accessor of the very name or nil }
+local nodes = {}
+
+function NODE.__index(node, segment)
+  local own = nodes[node]
+  local child = own.children[segment]
+  if child == nil then
+    raise(("there is no field %s.%s"):format(own.name, tostring(segment)))
+  end
+  check_turn()
+  if nodes[child] then return child end
+  return child()
+end
+
+function NODE.__newindex(node)
+  raise(("the fields under %s cannot be changed"):format(nodes[node].name))
+end
+
+-- A name that is a field and the beginning of others (http.request.uri) is a node that passes for its text where it can.
+function NODE.__tostring(node)
+  local own = nodes[node]
+  if not own.accessor then return "fields " .. own.name end
+  check_turn()
+  return tostring(own.accessor())
+end
+
+function NODE.__concat(a, b)
+  return tostring(a) .. tostring(b)
+end
+
+local function new_node(name)
+  local node = setmetatable({}, NODE)
+  nodes[node] = { children = {}, name = name }
+  return node
+end
+
+local function place(name, accessor)
+  local children, path = root, nil
+  for segment, dot in name:gmatch("([^.]+)(%.?)") do
+    path = path and path .. "." .. segment or segment
+    local present = children[segment]
+    if dot == "" then
+      if nodes[present] then nodes[present].accessor = accessor else children[segment] = accessor end
+      return
+    end
+    if not nodes[present] then
+      local owner = new_node(path)
+      nodes[owner].accessor = present
+      children[segment] = owner
+      present = owner
+    end
+    children = nodes[present].children
+  end
+end
+
+-- ---- fields ----
+
+local current -- the request object of the present turn
+
+-- As policies see a value of the rules language: addresses are texts, arrays plain lists.
+local function readable(kind, accessor)
+  if kind.kind == "String" or kind.kind == "Boolean" or kind.kind == "Integer" then return accessor end
+  return function() return values.from_rules(kind, accessor()) end
+end
+
+local evaluate -- set by attach: runs a policy's function where nothing may wait
+
+local function custom_accessor(index, field)
+  return function()
+    local req = current()
+    local state = states[req]
+    local value = state.cache[index]
+    if value == nil then
+      value = evaluate(field.value, req)
+      local _, message = values.to_rules(field.type, value)
+      if message then error(("%s: the field %s: %s"):format(field.at, field.name, message), 0) end
+      state.cache[index] = value
+    end
+    return value
+  end
+end
+
+--- Tells where the call is and puts all fields in place; after the registry was closed.
+---@param struct ffi.cdata*  struct moon_policy_call *
+---@param options { current: (fun(): moongate.Request), evaluate: (fun(f: function, req: moongate.Request): any) }
+function M.attach(struct, options)
+  call, current, evaluate = struct, options.current, options.evaluate
+  local schema = fields.bind(struct.facts)
+  for _, field in pairs(fields.list) do
+    accessors[field.name] = readable(schema.fields[field.name].type, schema.fields[field.name].access)
+  end
+  for index, field in ipairs(registry.fields) do
+    if accessors[field.name] then error(("the field %q is the rules language's own"):format(field.name), 0) end
+    accessors[field.name] = custom_accessor(index, field)
+  end
+  for name, accessor in pairs(accessors) do place(name, accessor) end
+end
+
+-- ---- the object ----
+
+local function read_fields()
+  return call.facts.fields, tonumber(call.facts.field_count)
+end
+
+local body_reader -- set by task.lua
+
+--- Who reads bodies.
+---@param reader fun(req: moongate.Request, limit: integer|nil): string
+function M.read_bodies_with(reader)
+  body_reader = reader
+end
+
+--- The request's body, whole. Waits for it; in handlers only.
+---@param limit integer|nil  bytes; 1 MiB when absent, and at most
+---@return string
+function Request:body(limit)
+  live(self)
+  return body_reader(self, limit)
+end
+
+local function headers_of(req, state)
+  local view = state.headers
+  if not view then
+    view = headers.new {
+      read = read_fields,
+      check = function() live(req) end,
+      refused = headers.TO_ORIGIN,
+      frozen = state.frozen,
+    }
+    state.headers = view
+  end
+  return view
+end
+
+local META = { __metatable = false }
+
+function META.__index(req, name)
+  local state = live(req)
+  if name == "headers" then return headers_of(req, state) end
+  if name == "body" then return Request.body end
+  if name == "ray" then return ffi.string(call.facts.ray.data, call.facts.ray.len) end
+  local accessor = accessors[name]
+  if accessor then return accessor() end
+  local node = root[name]
+  if not node then raise(("a request has no member or field %q"):format(tostring(name))) end
+  return node
+end
+
+function META.__newindex(_, name)
+  raise(("%q of a request cannot be changed; its headers can"):format(tostring(name)))
+end
+
+function META.__tostring(req)
+  return states[req].serial == call.serial and "request " .. req.ray or "request (ended)"
+end
+
+--- The object of the request whose turn it is.
+---@return moongate.Request
+function M.new()
+  local req = setmetatable({}, META)
+  states[req] = { serial = call.serial, cache = {} }
+  return req
+end
+
+---@return number
+function M.serial(req)
+  return states[req].serial
+end
+
+--- What a policy changed of the head toward the origin, as headers.changes() gives it.
+function M.changes(req)
+  local view = states[req].headers
+  if not view then return nil, nil end
+  return headers.changes(view)
+end
+
+--- From now on the head is on its way, and nothing about it can be changed.
+function M.freeze(req)
+  local state = states[req]
+  state.frozen = "the request is on its way: its headers cannot be changed any more"
+  if state.headers then headers.freeze(state.headers, state.frozen) end
+end
+
+return M
