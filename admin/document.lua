@@ -4,8 +4,14 @@
 -- against and which origin its requests go to are decided here, so that the core only looks one name up (exact, then
 -- wildcard, then `*`). Equal trust lists and equal origins are one shared table each, which keeps a hundred thousand
 -- hosts small.
+--
+-- A document: { id, name, version, hosts, rules }.
+--   hosts[i]: { name, trust = PEM texts | nil, origin | nil }
+--   origin:   { url, host_header, sni, verify, ca, client_certificate | nil }
+--   client_certificate (what we present): { certificates = PEM, private_key = sealed text, context = its row }
 
 local json = require "moongate.json"
+local secrets = require "moongate.admin.secrets"
 
 local M = {}
 
@@ -38,12 +44,28 @@ local function trust_by_host(tx, zone_id)
   return trust
 end
 
+-- An identity with its private key as it is stored: whoever serves opens it (moongate.admin.secrets).
+local function identity(table_name, id, certificates, sealed)
+  return { certificates = certificates, private_key = sealed, context = secrets.context(table_name, "private_key", id) }
+end
+
+local function client_certificates(tx, zone_id)
+  local list = {}
+  for _, row in ipairs(tx:all("SELECT id, certificates, private_key FROM mtls_certificates WHERE id IN "
+      .. "(SELECT client_certificate_id FROM origins WHERE zone_id = ?)", zone_id)) do
+    list[row.id] = identity("mtls_certificates", row.id, row.certificates, row.private_key)
+  end
+  return list
+end
+
 local function origins_by_pattern(tx, zone_id)
-  local origins = {}
-  local rows = tx:all("SELECT hostname, url, host_header, sni, verify, ca FROM origins WHERE zone_id = ?", zone_id)
+  local origins, presented = {}, client_certificates(tx, zone_id)
+  local rows = tx:all("SELECT hostname, url, host_header, sni, verify, ca, client_certificate_id FROM origins "
+    .. "WHERE zone_id = ?", zone_id)
   for _, row in ipairs(rows) do
     origins[row.hostname] = {
       url = row.url, host_header = row.host_header, sni = row.sni, verify = row.verify == 1, ca = row.ca,
+      client_certificate = presented[row.client_certificate_id],
     }
   end
   return origins

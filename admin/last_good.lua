@@ -3,7 +3,8 @@
 --
 -- Called by admin/boot.lua: written at most once a second and at the end, read when the store is out of reach and the
 -- configuration allows to serve without it. The file is one JSON object whose `documents` are hashed as they stand in
--- it; certificates are kept once and named by their hash. It holds no private keys and no tokens; mode 0600.
+-- it; certificates, and identities with their keys, are kept once and named by their hash. Private keys are in it as
+-- they are in the store, sealed; it holds no tokens; mode 0600.
 
 local json = require "moongate.json"
 local stamp = require "moongate.admin.stamp"
@@ -13,30 +14,47 @@ local M = {}
 local FORMAT = 1
 local MAX_BYTES = 1024 * 1024 * 1024
 
+-- What many hosts of a zone share is one table in its document (moongate.admin.document), so each is turned once.
+local function packers(control)
+  local certificates, identities, packed = {}, {}, {}
+  local function named(names, text, value)
+    local name = stamp.hex(control.sha256(text))
+    names[name] = value
+    return name
+  end
+  local function trust_of(trust)
+    if trust and not packed[trust] then
+      local names = json.array {}
+      for index, pem in ipairs(trust) do names[index] = named(certificates, pem, pem) end
+      packed[trust] = names
+    end
+    return trust and packed[trust]
+  end
+  local function origin_of(origin)
+    local client = origin and origin.client_certificate
+    if not client then return origin end
+    if not packed[origin] then
+      local copy = {}
+      for key, value in pairs(origin) do copy[key] = value end
+      local text = table.concat({ client.certificates, client.private_key, client.context }, "\0")
+      copy.client_certificate = named(identities, text, client)
+      packed[origin] = copy
+    end
+    return packed[origin]
+  end
+  return trust_of, origin_of, certificates, identities
+end
+
 --- Turns the document of one zone into its part of the file. Costly for large zones, hence kept by the caller while
 --- the zone stays as it is.
 ---@param control table
 ---@param document table
----@return { text: string, certificates: table<string, string> } part certificates by hash
+---@return { text: string, certificates: table<string, string>, identities: table<string, table> } part by hash
 function M.part(control, document)
-  local certificates, packed = {}, {}
-  -- Trust lists are shared tables (moongate.admin.document), so each is turned once.
-  local function pack(trust)
-    if not trust then return nil end
-    if not packed[trust] then
-      local names = json.array {}
-      for index, pem in ipairs(trust) do
-        local name = stamp.hex(control.sha256(pem))
-        certificates[name] = pem
-        names[index] = name
-      end
-      packed[trust] = names
-    end
-    return packed[trust]
-  end
+  local trust_of, origin_of, certificates, identities = packers(control)
   local hosts, rules = json.array {}, json.array {}
   for index, host in ipairs(document.hosts) do
-    hosts[index] = json.object { name = host.name, trust = pack(host.trust), origin = host.origin }
+    hosts[index] = json.object { name = host.name, trust = trust_of(host.trust), origin = origin_of(host.origin) }
   end
   for index, rule in ipairs(document.rules) do rules[index] = rule end
   return {
@@ -44,6 +62,7 @@ function M.part(control, document)
       id = document.id, name = document.name, version = document.version, hosts = hosts, rules = rules,
     }),
     certificates = certificates,
+    identities = identities,
   }
 end
 
@@ -52,17 +71,19 @@ end
 ---@param generation integer
 ---@return string text of the file
 function M.encode(control, parts, generation)
-  local certificates, texts = json.object {}, {}
+  local certificates, identities, texts = json.object {}, json.object {}, {}
   for index, part in ipairs(parts) do
     for name, pem in pairs(part.certificates) do certificates[name] = pem end
+    for name, identity in pairs(part.identities) do identities[name] = identity end
     texts[index] = part.text
   end
-  local body = ('{"certificates":%s,"zones":[%s]}'):format(json.encode(certificates), table.concat(texts, ","))
+  local body = ('{"certificates":%s,"identities":%s,"zones":[%s]}'):format(json.encode(certificates),
+    json.encode(identities), table.concat(texts, ","))
   return ('{"format":%d,"generation":%d,"written_at":"%s","sha256":"%s","documents":%s}\n'):format(FORMAT, generation,
     stamp.seconds(control.now()), stamp.hex(control.sha256(body)), body)
 end
 
-local function unpack_hosts(document, certificates)
+local function unpack_hosts(document, certificates, identities)
   local unpacked = {}
   for _, host in ipairs(document.hosts) do
     if host.trust then
@@ -76,6 +97,8 @@ local function unpack_hosts(document, certificates)
       end
       host.trust = unpacked[key]
     end
+    local client = host.origin and host.origin.client_certificate
+    if client then host.origin.client_certificate = identities[client] or error("an identity is missing", 0) end
   end
 end
 
@@ -93,7 +116,7 @@ function M.decode(control, text)
   local decoded = json.decode(body)
   if not decoded then return nil, "it is not JSON" end
   for _, document in ipairs(decoded.zones) do
-    local ok, err = pcall(unpack_hosts, document, decoded.certificates)
+    local ok, err = pcall(unpack_hosts, document, decoded.certificates, decoded.identities or {})
     if not ok then return nil, tostring(err) end
   end
   return { generation = tonumber(generation), written_at = written_at, documents = decoded.zones }

@@ -9,10 +9,13 @@
 local bridge = require "moongate.ffi"
 local fields = require "moongate.fields"
 local json = require "moongate.json"
+local reach = require "moongate.reach"
 local rules = require "moongate.rules"
 local ruleset = require "moongate.ruleset"
+local secrets = require "moongate.secrets"
 
 local C, ffi = bridge.C, bridge.ffi
+local diag, refusal, refused, view, views = reach.diag, reach.refusal, reach.refused, reach.view, reach.views
 
 local M = {}
 
@@ -30,39 +33,6 @@ local PUBLICATIONS_PER_COLLECTION = 32
 local control -- struct moon_control *, once attached
 local served  -- the snapshot handle that was published last
 local publications = 0
-
----@class moongate.control.Diagnostic
----@field where string  which part of the input; may be empty
----@field text string
-local Diagnostic = {}
-Diagnostic.__index = Diagnostic
-Diagnostic.__tostring = function(self)
-  return self.where ~= "" and self.where .. ": " .. self.text or self.text
-end
-
-local function refusal(where, text)
-  return nil, setmetatable({ where = where, text = text }, Diagnostic)
-end
-
-local diag = ffi.new("struct moon_diag[1]") -- scratch: read at once after each call
-
-local function refused()
-  return refusal(ffi.string(diag[0].where), ffi.string(diag[0].text))
-end
-
-local function view(text)
-  return ffi.new("struct moon_str", ffi.cast("const char *", text), #text)
-end
-
--- An array of views and the table that keeps their strings alive.
-local function views(texts)
-  local list = ffi.new("struct moon_str[?]", #texts)
-  for i, text in ipairs(texts) do
-    list[i - 1].data = ffi.cast("const char *", text)
-    list[i - 1].len = #text
-  end
-  return list, texts
-end
 
 --- Gives this module the core's side. Once per state, before anything is built.
 ---@param pointer ffi.cdata*  struct moon_control *
@@ -121,113 +91,9 @@ end
 
 -- ---- secrets at rest ----
 
-local SEALED_BYTES = 96 * 1024 -- MOON_SEALED_BYTES of core/tls/keyring.h
-
-local keyring -- struct moon_keyring *, once opened
-local rooms -- two scratch rooms; wiped after each use
-
---- Opens the keys that secrets are sealed with (core/tls/keyring.h). Once, before anything is sealed or opened.
----@param path string of the file; the environment goes before it
----@param may_make boolean make the file when there is none
----@return true|nil
----@return moongate.control.Diagnostic|nil
-function M.open_secrets(path, may_make)
-  local out = ffi.new("struct moon_keyring *[1]")
-  if C.moon_ffi_keyring_open(out, path, may_make, diag) ~= 0 then
-    return refused()
-  end
-  keyring = ffi.gc(out[0], C.moon_ffi_keyring_close)
-  return true
-end
-
--- Hands two scratch rooms to `work`, which fills one of them and gives a code, that room and its length; the text of it is
--- the result, nothing of it without `wanted`. Leaves nothing in the rooms.
-local function in_scratch(wanted, work)
-  if not keyring then
-    return refusal("secrets", "the keys that secrets are sealed with are not there")
-  end
-  rooms = rooms or { ffi.new("char[?]", SEALED_BYTES), ffi.new("char[?]", SEALED_BYTES) }
-  local len = ffi.new("size_t[1]")
-  local rc, room = work(rooms[1], rooms[2], len)
-  local result = rc == 0 and (not wanted or ffi.string(room, len[0])) or nil
-  C.moon_ffi_wipe(rooms[1], SEALED_BYTES)
-  C.moon_ffi_wipe(rooms[2], SEALED_BYTES)
-  if not result then
-    return refused()
-  end
-  return result
-end
-
---- Seals a secret for the store. Only the same context opens it again.
----@param plaintext string  a Lua string cannot be wiped: let it go as soon as this returns
----@param context string  whose secret it is: "table:column:id"
----@return string|nil sealed  text without NUL
----@return moongate.control.Diagnostic|nil
-function M.seal(plaintext, context)
-  return in_scratch(true, function(room, _, len)
-    return C.moon_ffi_seal(keyring, room, len, view(plaintext), view(context), diag), room
-  end)
-end
-
---- Opens a sealed secret. What serves requests opens its keys in C instead, where they can be wiped.
----@param sealed string
----@param context string
----@return string|nil plaintext  keep it short-lived: a Lua string cannot be wiped
----@return moongate.control.Diagnostic|nil
-function M.open(sealed, context)
-  return in_scratch(true, function(room, _, len)
-    return C.moon_ffi_unseal(keyring, room, len, view(sealed), view(context), diag), room
-  end)
-end
-
---- Can it be opened? Shows nothing of the secret.
----@param sealed string
----@param context string
----@return true|nil
----@return moongate.control.Diagnostic|nil
-function M.can_open(sealed, context)
-  return in_scratch(false, function(room, _, len)
-    return C.moon_ffi_unseal(keyring, room, len, view(sealed), view(context), diag), room
-  end)
-end
-
---- Seals a sealed secret again, with the newest key. The secret itself stays in C.
----@param sealed string
----@param context string
----@return string|nil sealed
----@return moongate.control.Diagnostic|nil
-function M.reseal(sealed, context)
-  return in_scratch(true, function(plain, room, len)
-    local rc = C.moon_ffi_unseal(keyring, plain, len, view(sealed), view(context), diag)
-    if rc == 0 then
-      rc = C.moon_ffi_seal(keyring, room, len, ffi.new("struct moon_str", plain, len[0]), view(context), diag)
-    end
-    return rc, room
-  end)
-end
-
---- Was it sealed with the newest key?
----@param sealed string
----@return boolean
-function M.is_newest(sealed)
-  return keyring ~= nil and C.moon_ffi_sealed_newest(keyring, view(sealed))
-end
-
---- Puts a fresh key in front of the others and writes the file.
----@return true|nil
----@return moongate.control.Diagnostic|nil
----@return boolean|nil from_environment  refused because the keys come from there
-function M.renew_secrets()
-  if not keyring then
-    return refusal("secrets", "the keys that secrets are sealed with are not there")
-  end
-  local from_environment = ffi.new("bool[1]")
-  if C.moon_ffi_keyring_renew(keyring, from_environment, diag) ~= 0 then
-    local _, err = refused()
-    return nil, err, from_environment[0]
-  end
-  return true
-end
+M.open_secrets, M.renew_secrets = secrets.open_ring, secrets.renew
+M.seal, M.open, M.can_open, M.reseal = secrets.seal, secrets.open, secrets.can_open, secrets.reseal
+M.is_newest = secrets.is_newest
 
 -- ---- certificates ----
 
@@ -312,16 +178,22 @@ end
 local function build_origin(texts, verify)
   local terms = ffi.new("struct moon_ffi_origin")
   terms.url, terms.host_header, terms.sni, terms.ca = view(texts[1]), view(texts[2]), view(texts[3]), view(texts[4])
+  local client = terms.client
+  client.certificates, client.sealed, client.context = view(texts[5]), view(texts[6]), view(texts[7])
   terms.verify = verify
   local out = ffi.new("struct moon_origin_terms *[1]")
-  if C.moon_ffi_origin_new(out, terms, diag) ~= 0 then
+  if C.moon_ffi_origin_new(out, terms, secrets.ring(), diag) ~= 0 then
     return refused()
   end
   return ffi.gc(out[0], C.moon_ffi_origin_free)
 end
 
 local function origin_of(origin)
-  local texts = { text_of(origin.url), text_of(origin.host_header), text_of(origin.sni), text_of(origin.ca) }
+  local client = origin.client_certificate or {}
+  local texts = {
+    text_of(origin.url), text_of(origin.host_header), text_of(origin.sni), text_of(origin.ca),
+    text_of(client.certificates), text_of(client.private_key), text_of(client.context),
+  }
   local verify = origin.verify ~= false
   local key = table.concat(texts, "\0") .. (verify and "\0verify" or "")
   local found, err = origins[key], nil

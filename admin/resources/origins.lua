@@ -11,6 +11,7 @@ local errors = require "moongate.admin.errors"
 local json = require "moongate.json"
 local permissions = require "moongate.admin.permissions"
 local resource = require "moongate.admin.resource"
+local stamp = require "moongate.admin.stamp"
 
 local M = {}
 
@@ -20,8 +21,8 @@ local ONE = COLLECTION .. "/{hostname}"
 local function show(row)
   return json.object {
     hostname = row.hostname, url = row.url, host_header = row.host_header or json.null, sni = row.sni or json.null,
-    verify = row.verify == 1, ca = row.ca or json.null, client_certificate_id = json.null, created_on = row.created_on,
-    modified_on = row.modified_on,
+    verify = row.verify == 1, ca = row.ca or json.null, client_certificate_id = row.client_certificate_id or json.null,
+    created_on = row.created_on, modified_on = row.modified_on,
   }
 end
 
@@ -39,7 +40,7 @@ end
 
 local RESOURCE = {
   table = "origins",
-  columns = "hostname, url, host_header, sni, verify, ca, created_on, modified_on",
+  columns = "hostname, url, host_header, sni, verify, ca, client_certificate_id, created_on, modified_on",
   scope = "zone_id = ?",
   scope_of = function(context) return context.zone.id end,
   key = "hostname",
@@ -125,6 +126,17 @@ local function check_ca(context, pem)
   end
 end
 
+-- A leaf certificate of the zone's own account, with its key. One of another account is as unknown as one that is
+-- nowhere.
+local function check_client_certificate(context, id, url)
+  local row = stamp.is_uuid(id) and context.tx:one("SELECT ca, private_key IS NOT NULL AS has_key "
+    .. "FROM mtls_certificates WHERE id = ? AND account_id = ?", id, context.account.id)
+  if not row then return "there is no such certificate in this account" end
+  if row.ca == 1 then return "this is a CA; a leaf certificate with its private key is needed" end
+  if row.has_key == 0 then return "its private key is not stored; upload the certificate again" end
+  if url and url:sub(1, 8) ~= "https://" then return "only an https:// origin asks for a certificate" end
+end
+
 -- The values of a body in stored form, or errors: all mistakes at once.
 local function read(context)
   local values, failure = context.values, {}
@@ -147,9 +159,9 @@ local function read(context)
   end
   reason = values.ca and check_ca(context, values.ca)
   if reason then refuse("ca", reason) end
-  if values.client_certificate_id then
-    refuse("client_certificate_id", "client certificates toward origins are not available yet; leave it out")
-  end
+  row.client_certificate_id = values.client_certificate_id
+  reason = row.client_certificate_id and check_client_certificate(context, row.client_certificate_id, row.url)
+  if reason then refuse("client_certificate_id", reason) end
   if failure[1] then return nil, failure end
   return row
 end
@@ -165,9 +177,9 @@ local function put(context)
   local before = tx:one("SELECT created_on FROM origins WHERE zone_id = ? AND hostname = ?", zone.id, hostname)
   row.hostname, row.created_on, row.modified_on = hostname, before and before.created_on or context.stamp, context.stamp
   assert(tx:run("DELETE FROM origins WHERE zone_id = ? AND hostname = ?", zone.id, hostname))
-  assert(tx:run("INSERT INTO origins (zone_id, hostname, url, host_header, sni, verify, ca, created_on, modified_on) "
-    .. "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", zone.id, hostname, row.url, row.host_header, row.sni, row.verify, row.ca,
-    row.created_on, row.modified_on))
+  assert(tx:run("INSERT INTO origins (zone_id, hostname, url, host_header, sni, verify, ca, client_certificate_id, "
+    .. "created_on, modified_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", zone.id, hostname, row.url, row.host_header,
+    row.sni, row.verify, row.ca, row.client_certificate_id, row.created_on, row.modified_on))
   tx:touch(zone.id)
   return { result = show(row) }
 end

@@ -8,9 +8,9 @@
 #include "base/buf.h"
 #include "base/error.h"
 
-/* 0 and the whole text appended to `out`; *exists is false when there is no such file (then `out` stays as it was). Only
- * regular files are read. With `is_secret` a file that others may read or change is refused. Texts beyond the ceiling of
- * `out` are refused too: MOON_EREFUSED; MOON_ESYSTEM for what the system says. diag->where is the path. */
+/* 0 and the whole text appended to `out`; *exists is false when there is no such file (then `out` stays as it was).
+ * Only regular files are read. With `is_secret` a file that others may read or change is refused. Texts beyond the
+ * ceiling of `out` are refused too: MOON_EREFUSED; MOON_ESYSTEM for what the system says. diag->where is the path. */
 int moon_file_read(const char *path, bool is_secret, struct moon_buf *out, bool *exists, struct moon_diag *diag);
 
 /* Replaces the file or makes it, or leaves everything as it was: a temporary file beside it (0600 from birth, then

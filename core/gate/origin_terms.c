@@ -59,8 +59,12 @@ static int read_url(struct moon_origin_terms *terms, struct moon_str url, struct
 static int read_tls(struct moon_origin_terms *terms, const struct moon_origin_options *options,
                     struct moon_diag *diag) {
     if (!terms->tls) {
-        if (options->sni.len || options->ca.len) {
-            moon_diag_set(diag, options->sni.len ? "sni" : "ca", "has no meaning for an origin spoken to without TLS");
+        const char *idle = options->sni.len            ? "sni"
+                           : options->ca.len           ? "ca"
+                           : options->certificates.len ? "certificates"
+                                                       : NULL;
+        if (idle) {
+            moon_diag_set(diag, idle, "has no meaning for an origin spoken to without TLS");
             return MOON_EREFUSED;
         }
         return 0;
@@ -77,21 +81,33 @@ static int read_tls(struct moon_origin_terms *terms, const struct moon_origin_op
         terms->client = moon_tls_client_ref(options->client);
         return 0;
     }
-    struct moon_tls_client_terms client = {.verify = options->verify, .ca = options->ca};
+    struct moon_tls_client_terms client = {
+        .verify = options->verify,
+        .ca = options->ca,
+        .certificates = options->certificates,
+        .private_key = options->private_key,
+    };
     return moon_tls_client_new(&terms->client, &client, diag);
 }
 
-/* Everything that makes a connection what it is; the CA by its digest. */
-static void write_key(struct moon_origin_terms *terms, const struct moon_origin_options *options) {
+static void write_digest(char hex[65], struct moon_str text) {
     unsigned char digest[32];
-    char hex[65];
-    struct moon_buf key;
-    moon_sha256(digest, options->ca);
+    moon_sha256(digest, text);
     moon_hex_write(hex, digest, sizeof digest, false);
+}
+
+/* Everything that makes a connection what it is; the CA and what we present by their digests. (The private key
+ * belongs to the certificate: equal certificates are equal identities.) */
+static void write_key(struct moon_origin_terms *terms, const struct moon_origin_options *options) {
+    char ca[65], identity[65];
+    struct moon_buf key;
+    write_digest(ca, options->ca);
+    write_digest(identity, options->certificates);
     moon_buf_init(&key, KEY_MAX);
-    moon_buf_printf(&key, "%s %s %u %s %s %d %s", terms->tls ? "https" : "http", terms->host.data, terms->port,
+    moon_buf_printf(&key, "%s %s %u %s %s %d %s %s", terms->tls ? "https" : "http", terms->host.data, terms->port,
                     terms->tls ? terms->server_name.data : "-", terms->host_header.len ? terms->host_header.data : "-",
-                    terms->tls && options->verify, terms->tls ? hex : "-");
+                    terms->tls && options->verify, terms->tls ? ca : "-",
+                    terms->tls && options->certificates.len ? identity : "-");
     terms->key = own(moon_buf_view(&key));
     terms->hash = moon_hash(terms->key);
     moon_buf_free(&key);

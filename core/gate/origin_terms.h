@@ -28,6 +28,8 @@ struct moon_origin_options {
     struct moon_str host_header;
     struct moon_str sni;
     struct moon_str ca;          /* PEM; empty: the system's CAs */
+    struct moon_str certificates; /* PEM chain that we present when asked, leaf first; with https only */
+    struct moon_str private_key; /* PEM, of its first certificate; wiped nowhere here: it is the caller's */
     bool verify;
     struct moon_tls_client *client; /* for the system's CAs, when there is one already (counted); NULL: one is made */
 };

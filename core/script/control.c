@@ -2,6 +2,8 @@
 
 #include <time.h>
 
+#include <stdlib.h>
+
 #include <openssl/crypto.h>
 #include <openssl/ssl.h>
 
@@ -125,15 +127,50 @@ void moon_ffi_policy_free(struct moon_tls_policy *policy) {
 
 /* ---- what will be served ---- */
 
-int moon_ffi_origin_new(struct moon_origin_terms **out, const struct moon_ffi_origin *origin, struct moon_diag *diag) {
+/* A private key in the open. Kept short: the room is wiped by close_key, whatever came of it. */
+struct open_key {
+    char *room;
+    size_t len;
+};
+
+static int open_key(struct open_key *key, struct moon_keyring *ring, const struct moon_ffi_identity *identity,
+                    struct moon_diag *diag) {
+    *key = (struct open_key){NULL, 0};
+    if (!identity->certificates.len)
+        return 0;
+    if (!ring) {
+        moon_diag_set(diag, "secrets", "the keys that private keys are sealed with are not there");
+        return MOON_EREFUSED;
+    }
+    key->room = moon_alloc(MOON_SECRET_BYTES);
+    return moon_keyring_unseal(ring, key->room, &key->len, identity->sealed, identity->context, diag);
+}
+
+static void close_key(struct open_key *key) {
+    if (key->room)
+        moon_wipe(key->room, MOON_SECRET_BYTES);
+    free(key->room);
+    *key = (struct open_key){NULL, 0};
+}
+
+int moon_ffi_origin_new(struct moon_origin_terms **out, const struct moon_ffi_origin *origin, struct moon_keyring *ring,
+                        struct moon_diag *diag) {
+    struct open_key key;
+    *out = NULL;
+    int rc = open_key(&key, ring, &origin->client, diag);
     struct moon_origin_options options = {
         .url = origin->url,
         .host_header = origin->host_header,
         .sni = origin->sni,
         .ca = origin->ca,
+        .certificates = origin->client.certificates,
+        .private_key = moon_str(key.room, key.len),
         .verify = origin->verify,
     };
-    return moon_origin_terms_new(out, &options, diag);
+    if (!rc)
+        rc = moon_origin_terms_new(out, &options, diag);
+    close_key(&key);
+    return rc;
 }
 
 void moon_ffi_origin_free(struct moon_origin_terms *origin) {

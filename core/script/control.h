@@ -40,8 +40,8 @@ MOON_FFI int moon_ffi_certificates(struct moon_certificate *list, size_t room, s
 MOON_FFI int moon_ffi_match_key(const char *pem, size_t pem_len, const char *key, size_t key_len,
                                 struct moon_diag *diag);
 
-/* Secrets at rest (tls/keyring.h). `room` has MOON_SEALED_BYTES; *len of them are written. What was opened is wiped with
- * moon_ffi_wipe as soon as it was copied. */
+/* Secrets at rest (tls/keyring.h). `room` has MOON_SEALED_BYTES; *len of them are written. What was opened is wiped
+ * with moon_ffi_wipe as soon as it was copied. */
 struct moon_keyring;
 MOON_FFI int moon_ffi_keyring_open(struct moon_keyring **out, const char *path, bool may_make, struct moon_diag *diag);
 MOON_FFI void moon_ffi_keyring_close(struct moon_keyring *ring);
@@ -67,16 +67,25 @@ MOON_FFI int moon_ffi_policy_new(struct moon_tls_policy **out, const char *certi
                                  const char *key, size_t key_len, struct moon_diag *diag);
 MOON_FFI void moon_ffi_policy_free(struct moon_tls_policy *policy);
 
+/* A certificate chain and its key as documents carry them; without certificates: none. */
+struct moon_ffi_identity {
+    struct moon_str certificates; /* PEM, leaf first */
+    struct moon_str sealed;       /* its private key; opened, used and wiped in C */
+    struct moon_str context;      /* that it was sealed with */
+};
+
 /* Texts may be NULL: not given. */
 struct moon_ffi_origin {
     struct moon_str url;
     struct moon_str host_header;
     struct moon_str sni;
     struct moon_str ca;
+    struct moon_ffi_identity client; /* what we present */
     bool verify;
 };
+/* `ring` may be NULL while there are no keys: whatever has a sealed one is refused. */
 MOON_FFI int moon_ffi_origin_new(struct moon_origin_terms **out, const struct moon_ffi_origin *origin,
-                                 struct moon_diag *diag);
+                                 struct moon_keyring *ring, struct moon_diag *diag);
 MOON_FFI void moon_ffi_origin_free(struct moon_origin_terms *origin);
 
 /* gate/snapshot.h: new, add each host, seal; then never changed. `policy` of a host, `trust` and `origin` may be NULL.

@@ -117,8 +117,9 @@ static void note_file(struct moon_keyring *ring) {
 
 static int write_file(struct moon_keyring *ring, const struct keys *keys, struct moon_diag *diag) {
     char text[FILE_BYTES];
-    int len = snprintf(text, sizeof text, "# Keys that private keys in the store are sealed with, the newest first. Keep a "
-                                          "copy in a safe place.\n");
+    int len = snprintf(text, sizeof text,
+                       "# Keys that private keys in the store are sealed with, the newest first. Keep a copy in a safe "
+                       "place.\n");
     for (unsigned i = 0; i < keys->count; i++) {
         len += EVP_EncodeBlock((unsigned char *)text + len, keys->list[i].bytes, MOON_SEAL_KEY);
         text[len++] = '\n';
@@ -189,8 +190,8 @@ int moon_keyring_open(struct moon_keyring **out, const char *path, bool may_make
             rc = make_key(ring, diag);
         } else if (!rc && !exists) {
             moon_diag_set(diag, path,
-                          "the key that the stored private keys are sealed with is missing; bring the file back, or set "
-                          "%s",
+                          "the key that the stored private keys are sealed with is missing; bring the file back, or "
+                          "set %s",
                           MOON_KEYRING_VARIABLE);
             rc = MOON_EREFUSED;
         }
@@ -305,7 +306,8 @@ int moon_keyring_renew(struct moon_keyring *ring, bool *from_environment, struct
     struct keys next;
     *from_environment = ring->from_environment;
     if (ring->from_environment) {
-        moon_diag_set(diag, MOON_KEYRING_VARIABLE, "the keys come from the environment; put the new one in front there");
+        moon_diag_set(diag, MOON_KEYRING_VARIABLE,
+                      "the keys come from the environment; put the new one in front there");
         return MOON_EREFUSED;
     }
     refresh(ring);

@@ -37,6 +37,27 @@ describe("moongate.admin.last_good", function()
     assert.equal(read.documents[1].hosts[1].trust, read.documents[1].hosts[100].trust)
   end)
 
+  it("writes an identity that many hosts present once, with its key as it was stored", function()
+    local client = { certificates = PEM, private_key = "m1:sealed", context = "t:c:1" }
+    local shared = { url = "https://o.test", client_certificate = client }
+    local hosts = { { name = "own.a.test", origin = { url = "https://o.test", verify = true } } }
+    for index = 1, 100 do hosts[index + 1] = { name = "h" .. index .. ".a.test", origin = shared } end
+    local documents = { document("a", hosts), document("b", { { name = "*", origin = shared } }) }
+    local read, text = round(documents)
+    assert.same(documents, read.documents)
+    assert.equal(1, select(2, text:gsub("m1:sealed", "")))
+    assert.equal(read.documents[1].hosts[2].origin.client_certificate, read.documents[2].hosts[1].origin.client_certificate)
+  end)
+
+  it("reads a file from before there were identities", function()
+    local _, text = round { document("a") }
+    local stamp = require "moongate.admin.stamp"
+    local body = text:match('"documents":(.*)}\n$'):gsub('"identities":{},', "")
+    text = text:gsub('"sha256":"%x+"', '"sha256":"' .. stamp.hex(control.sha256(body)) .. '"')
+      :gsub('"documents":.*}\n$', function() return '"documents":' .. body .. "}\n" end)
+    assert.equal("a.test", last_good.decode(control, text).documents[1].name)
+  end)
+
   it("holds nothing at all", function()
     local read = round {}
     assert.same({}, read.documents)
@@ -48,15 +69,22 @@ describe("moongate.admin.last_good", function()
     ["of another format"] = function(text) return (text:gsub('"format":1', '"format":2')) end,
     ["changed by one letter"] = function(text) return (text:gsub("block", "blocc")) end,
     ["of another kind"] = function() return "{}" end,
+    ["lacking an identity"] = function(text)
+      local stamp = require "moongate.admin.stamp"
+      local body = text:match('"documents":(.*)}\n$'):gsub('"identities":{.-}},"zones"', '"identities":{},"zones"')
+      return (text:gsub('"sha256":"%x+"', '"sha256":"' .. stamp.hex(control.sha256(body)) .. '"')
+        :gsub('"documents":.*}\n$', function() return '"documents":' .. body .. "}\n" end))
+    end,
     ["lacking a certificate"] = function(text)
       local stamp = require "moongate.admin.stamp"
-      local body = text:match('"documents":(.*)}\n$'):gsub('"certificates":{.-},"zones"', '"certificates":{},"zones"')
+      local body = text:match('"documents":(.*)}\n$'):gsub('"certificates":{.-},"identities"', '"certificates":{},"identities"')
       return (text:gsub('"sha256":"%x+"', '"sha256":"' .. stamp.hex(control.sha256(body)) .. '"')
         :gsub('"documents":.*}\n$', function() return '"documents":' .. body .. "}\n" end))
     end,
   } do
     it("refuses a file that is " .. title, function()
-      local _, text = round { document("a", { { name = "a.test", trust = { PEM } } }) }
+      local client = { certificates = PEM, private_key = "m1:sealed", context = "t:c:1" }
+      local _, text = round { document("a", { { name = "a.test", trust = { PEM }, origin = { client_certificate = client } } }) }
       local read, reason = last_good.decode(control, spoil(text))
       assert.is_nil(read)
       assert.is_string(reason)

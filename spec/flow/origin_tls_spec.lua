@@ -11,10 +11,11 @@ describe("an origin over TLS", function()
   local gate, root, servers
 
   -- `openssl s_server -www` answers every GET with a page about the session.
-  local function serve(certificate)
+  local function serve(certificate, arguments)
     local directory = shell.directory("s_server")
-    local pid = shell.spawn({ "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", certificate.path, "-key", certificate.key_path,
-      "-www" }, { stdout = directory .. "/out", stderr = directory .. "/err" })
+    local argv = { "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", certificate.path, "-key", certificate.key_path, "-www" }
+    for _, word in ipairs(arguments or {}) do argv[#argv + 1] = word end
+    local pid = shell.spawn(argv, { stdout = directory .. "/out", stderr = directory .. "/err" })
     servers[#servers + 1] = { pid = pid, directory = directory }
     return wait.until_true("s_server to listen", function()
       return tonumber((shell.read(directory .. "/out") or ""):match("ACCEPT 127%.0%.0%.1:(%d+)"))
@@ -75,6 +76,41 @@ describe("an origin over TLS", function()
       assert.truthy(status == 502 or status == 526 or status == 525, status)
     end)
   end
+
+  describe("that asks for a client certificate", function()
+    local edge, port
+
+    setup(function()
+      edge = certs.ca("Edge")
+      port = serve(server_certificate(root, "IP:127.0.0.1"), { "-Verify", "3", "-verify_return_error", "-CAfile", edge.path })
+    end)
+
+    local function upload(leaf)
+      return gate:api("POST", ("/accounts/%s/mtls_certificates"):format(gate:account()),
+        { ca = false, certificates = leaf.chain, private_key = leaf.key }).id
+    end
+
+    it("gets the one of client_certificate_id, also after a restart", function()
+      local id = upload(certs.leaf(edge, { cn = "gateway" }))
+      local status, answer = status_with(port, { terms = { ca = root.pem, client_certificate_id = id } })
+      assert.equal(200, status)
+      assert.truthy(answer.body:find("CN%s*=%s*gateway"))
+      gate:restart()
+      assert.equal(200, (gate:status { host = HOST }))
+    end)
+
+    it("is not reached without one, nor with one of another CA", function()
+      assert.not_equal(200, (status_with(port, { terms = { ca = root.pem } })))
+      local id = upload(certs.leaf(certs.ca("Stranger"), { cn = "gateway" }))
+      assert.not_equal(200, (status_with(port, { terms = { ca = root.pem, client_certificate_id = id } })))
+    end)
+
+    it("is reached again with the right one: connections are kept apart by what was presented", function()
+      local id = upload(certs.leaf(edge, { cn = "second" }))
+      assert.equal(200, (status_with(port, { terms = { ca = root.pem, client_certificate_id = id } })))
+      assert.not_equal(200, (status_with(port, { terms = { ca = root.pem } })))
+    end)
+  end)
 
   it("is used unverified when the operator says so", function()
     local port = serve(server_certificate(nil, "DNS:elsewhere.test"))

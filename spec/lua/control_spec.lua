@@ -233,6 +233,40 @@ describe("moongate.control", function()
       end
     end)
 
+    describe("with a certificate toward its origin", function()
+      local CONTEXT = "mtls_certificates:private_key:1"
+      local function with(client)
+        return control.section(document { hosts = {
+          { name = "*", origin = { url = "https://127.0.0.1:9", client_certificate = client } },
+        } })
+      end
+      local function sealed(key)
+        assert(control.open_secrets(certs.directory() .. "/section-secrets.key", true))
+        return assert(control.seal(key, CONTEXT))
+      end
+
+      it("opens the sealed key", function()
+        assert(with { certificates = leaf.chain, private_key = sealed(leaf.key), context = CONTEXT })
+      end)
+
+      for _, case in ipairs {
+        { "another's key", function() return { certificates = leaf.pem, private_key = sealed(ca.key), context = CONTEXT } end,
+          "private_key" },
+        { "a key of another row", function() return { certificates = leaf.pem, private_key = sealed(leaf.key), context = "other" } end,
+          "secrets" },
+        { "a key that is not sealed", function() return { certificates = leaf.pem, private_key = leaf.key, context = CONTEXT } end,
+          "secrets" },
+        { "no key", function() return { certificates = leaf.pem } end, "secrets" },
+      } do
+        it("refuses " .. case[1] .. ", and says where without showing the key", function()
+          local section, err = with(case[2]())
+          assert.is_nil(section)
+          assert.equal("origin of *: " .. case[3], err.where)
+          assert.is_nil(err.text:find(leaf.key:match("\n([^\n]+)\n"), 1, true))
+        end)
+      end
+    end)
+
     it("shares trust sets, origins and certificates of equal content", function()
       local hosts = {}
       for i = 1, 4 do

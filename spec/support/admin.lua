@@ -194,6 +194,16 @@ function Gate:upload_ca(pem, name)
   return answer.body.result
 end
 
+--- Uploads a leaf certificate with its key (spec.support.certs) and returns it as the API shows it.
+---@param leaf table
+---@param account_id string|nil
+function Gate:upload_leaf(leaf, account_id)
+  local answer = self:call("POST", ("/accounts/%s/mtls_certificates"):format(account_id or self.account_id),
+    { ca = false, certificates = leaf.chain, private_key = leaf.key })
+  assert(answer.status == 200, answer.raw)
+  return answer.body.result
+end
+
 --- A second account with its own id, made through the API, a second after all that was there before.
 ---@param name string
 ---@return string id

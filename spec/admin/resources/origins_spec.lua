@@ -87,6 +87,63 @@ describe("moongate.admin.resources.origins", function()
       end)
     end
 
+    describe("client_certificate_id", function()
+      local issuer, leaf = certs.ca "Edge", nil
+
+      before_each(function() leaf = leaf or certs.leaf(issuer, { cn = "edge" }) end)
+
+      it("is shown, and the certificate goes into the document with its key sealed", function()
+        local made = gate:upload_leaf(leaf)
+        local answer = put("api.heron.test", { url = "https://a.test", client_certificate_id = made.id })
+        assert.equal(200, answer.status)
+        assert.equal(made.id, answer.body.result.client_certificate_id)
+        assert.equal(made.id, gate:call("GET", base .. "/api.heron.test").body.result.client_certificate_id)
+        local client = host("api.heron.test").origin.client_certificate
+        assert.equal(leaf.chain, client.certificates)
+        assert.equal("mtls_certificates:private_key:" .. made.id, client.context)
+        assert.equal(leaf.key, gate.control.open(client.private_key, client.context))
+        for _, text in ipairs { answer.raw, gate:call("GET", base).raw } do assert.is_nil(text:find("private_key", 1, true)) end
+      end)
+
+      it("goes away with the next PUT", function()
+        put("*", { url = "https://a.test", client_certificate_id = gate:upload_leaf(leaf).id })
+        put("*", { url = "https://a.test", client_certificate_id = "" })
+        assert.is_nil(host("*").origin.client_certificate)
+      end)
+
+      it("keeps its certificate from being deleted", function()
+        local made = gate:upload_leaf(leaf)
+        local one = ("/accounts/%s/mtls_certificates/%s"):format(gate.account_id, made.id)
+        put("*", { url = "https://a.test", client_certificate_id = made.id })
+        local answer = gate:call("DELETE", one)
+        assert.equal(400, answer.status)
+        assert.equal(1485, first(answer).code)
+        gate:call("DELETE", base .. "/*")
+        assert.equal(200, gate:call("DELETE", one).status)
+      end)
+
+      for title, case in pairs {
+        ["a CA"] = { "this is a CA", function() return gate:upload_ca(issuer.pem).id end },
+        ["another account's certificate"] = { "no such certificate", function()
+          return gate:upload_leaf(leaf, gate:account "other").id
+        end },
+        ["a certificate from before keys were kept"] = { "not stored", function()
+          local id = gate:upload_leaf(leaf).id
+          gate.app.store:write(function(tx) return tx:run("UPDATE mtls_certificates SET private_key = NULL WHERE id = ?", id) end)
+          return id
+        end },
+        ["a plain origin"] = { "only an https:// origin", function() return gate:upload_leaf(leaf).id end, "http://a.test" },
+      } do
+        it("refuses " .. title, function()
+          local answer = put("*", { url = case[3] or "https://a.test", client_certificate_id = case[2]() })
+          assert.equal(400, answer.status)
+          assert.equal(21021, first(answer).code)
+          assert.equal("/client_certificate_id", first(answer).source.pointer)
+          assert.truthy(first(answer).message:find(case[1], 1, true))
+        end)
+      end
+    end)
+
     it("refuses a leaf certificate as its CA", function()
       local answer = put("*", { url = "https://a.test", ca = certs.leaf(nil, { cn = "leaf" }).pem })
       assert.truthy(first(answer).message:find("only CA certificates", 1, true))

@@ -88,6 +88,8 @@ end)
 
 describe("the key of terms", function()
   local ca, other_ca = certs.ca("Origin CA").pem, certs.ca("Other origin CA").pem
+  local one, two = certs.leaf(nil, { cn = "one" }), certs.leaf(nil, { cn = "two" })
+  local function presenting(leaf) return { url = "https://a", certificates = leaf.pem, private_key = leaf.key } end
   local function key(options) return unit.text(assert(terms(options)).key) end
 
   for _, case in ipairs {
@@ -108,7 +110,27 @@ describe("the key of terms", function()
     { "verification", { url = "https://a", verify = false }, "https://a" },
     { "CA", { url = "https://a", ca = ca }, { url = "https://a", ca = other_ca } },
     { "CA of the system", { url = "https://a", ca = ca }, "https://a" },
+    { "certificate that we present", presenting(one), presenting(two) },
+    { "certificate that we present, or none", presenting(one), "https://a" },
   } do
     it("differs with another " .. case[1], function() assert.not_equal(key(case[2]), key(case[3])) end)
+  end
+end)
+
+describe("a certificate that we present", function()
+  local leaf, other = certs.leaf(nil, { cn = "edge" }), certs.leaf(nil, { cn = "other" })
+
+  for _, case in ipairs {
+    { "without TLS", { url = "http://a", certificates = leaf.pem, private_key = leaf.key }, "certificates" },
+    { "with another's key", { url = "https://a", certificates = leaf.pem, private_key = other.key }, "private_key" },
+    { "without a key", { url = "https://a", certificates = leaf.pem }, "private_key" },
+    { "that is no certificate", { url = "https://a", certificates = "x", private_key = leaf.key }, "certificates" },
+  } do
+    it("is refused " .. case[1] .. ", without a word of the key", function()
+      local read, diag = terms(case[2])
+      assert.is_nil(read)
+      assert.equal(case[3], diag.where)
+      assert.is_nil(diag.text:find("PRIVATE", 1, true))
+    end)
   end
 end)
