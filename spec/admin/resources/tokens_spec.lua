@@ -206,6 +206,7 @@ describe("moongate.admin.resources.tokens managing", function()
       local answer = gate:call("POST", "/user/tokens", body())
       assert.equal(400, answer.status)
       assert.equal("Hit the maximum of 50 API tokens made through the API", answer.body.errors[1].message)
+      assert.equal(200, zones(gate:token()))
       local one = gate:call("GET", "/user/tokens?per_page=50&direction=asc").body.result
       local made = gate:call("GET", "/user/tokens?per_page=50&direction=desc").body.result[1]
       assert.equal(50, #one)
@@ -350,6 +351,26 @@ describe("moongate.admin.resources.tokens managing", function()
       local policies = gate:call("PUT", at(made.id), more).body.result.policies
       assert.equal(made.policies[1].id, policies[2].id)
       assert.not_equal(made.policies[1].id, policies[1].id)
+    end)
+
+    it("gives an id that two policies claim to the first of them", function()
+      local made = create()
+      local twice = body()
+      twice.policies[1].id = made.policies[1].id
+      twice.policies[2] = { id = made.policies[1].id, effect = "deny",
+        permission_groups = { { id = permissions.by_name["DNS Read"].id } },
+        resources = { ["com.cloudflare.api.account.zone.*"] = "*" } }
+      local policies = gate:call("PUT", at(made.id), twice).body.result.policies
+      assert.equal(made.policies[1].id, policies[1].id)
+      assert.not_equal(policies[1].id, policies[2].id)
+    end)
+
+    it("takes no id that was not the token's own", function()
+      local made = create()
+      local policies = body().policies
+      policies[1].id = ("0"):rep(32)
+      policies = gate:call("PUT", at(made.id), body { policies = policies }).body.result.policies
+      assert.equal(made.policies[1].id, policies[1].id)
     end)
 
     it("is in force with the next request", function()
