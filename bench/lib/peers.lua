@@ -99,7 +99,7 @@ local function nginx_rules(options)
   if options.hosts then
     return "map_hash_max_size 65536; map_hash_bucket_size 128;\nmap $host $guarded { default 0;\n"
       .. each(options.hosts, "%s 1;") .. "\n}\nmap $ssl_client_verify $unverified { default 1; SUCCESS 0; }",
-      "if ($guarded$unverified = 11) { return 403; }"
+      "set $case $guarded$unverified;\nif ($case = 11) { return 403; }"
   elseif options.needles then
     return "map $uri $denied { default 0;\n" .. each(options.needles, "~%s 1;") .. "\n}", "if ($denied) { return 403; }"
   end

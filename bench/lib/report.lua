@@ -47,7 +47,7 @@ local function summarise(workload, server, runs)
 end
 
 local function ratio(workload, runs, other)
-  if not (runs and other) then return nil end
+  if not (runs and other and runs[1] and other[1]) then return nil end
   local _, factor = workloads.unit(workload)
   local function cost(run)
     if workload.idle then return (run.memory_after - run.memory_before) / run.connections end
@@ -61,35 +61,23 @@ end
 --- Puts a workload's runs together.
 ---@param workload table
 ---@param runs table<string, table[]> by server: what moongate-load printed, one for each round
----@param earlier table<string, table> summaries of this run so far, by workload id
 ---@return table summary
-function M.summary(workload, runs, earlier)
+function M.summary(workload, runs)
   local unit = workloads.unit(workload)
   local result = { id = workload.id, title = workload.title, unit = unit, servers = {}, aims = {} }
-  local by_name = {}
   for _, name in ipairs(workload.servers) do
     if runs[name] and runs[name][1] then
       local row = summarise(workload, name, runs[name])
       row.to_nginx = ratio(workload, runs[name], runs.nginx)
       row.to_nginx_best = ratio(workload, runs[name], runs["nginx-best"])
       result.servers[#result.servers + 1] = row
-      by_name[name] = row
     end
   end
-  local ours = by_name.moongate
   for _, aim in ipairs(workload.aims) do
-    local found
-    if ours and aim.of then
-      local before = earlier[aim.of] and earlier[aim.of].servers[1]
-      found = before and before.server == "moongate" and ours.cost.median / before.cost.median
-    elseif ours then
-      local to = aim.versus == "nginx" and ours.to_nginx or ours.to_nginx_best
-      found = to and to.median
-    end
+    local found = ratio(workload, runs.moongate, runs[aim.versus])
     if found then
       result.aims[#result.aims + 1] = {
-        versus = aim.of and ("moongate in " .. aim.of) or aim.versus, at_most = aim.at_most, ratio = found,
-        met = found <= aim.at_most,
+        versus = aim.versus, at_most = aim.at_most, ratio = found.median, met = found.median <= aim.at_most,
       }
     end
   end
