@@ -7,6 +7,9 @@
 #include "base/mem.h"
 #include "tls/crypto.h"
 
+/* On the admin listener. */
+#define CONTROL_CONNECTIONS 256
+
 /* Open addressing; a slot with count 0 is free. Grows so that it stays at most half full: as many slots as there can be
  * addresses, that is connections. Seeded, because strangers choose the keys. */
 struct slot {
@@ -94,6 +97,8 @@ bool moon_admission_enter(struct moon_worker *worker, const struct moon_address 
     struct moon_admission *admission = worker->admission;
     const struct moon_limits *limits = &worker->options->limits;
     unsigned *total = moon_gateway_connections(worker->gateway);
+    if (worker->is_control)
+        return worker->conn_count < CONTROL_CONNECTIONS;
     if (__atomic_add_fetch(total, 1, __ATOMIC_RELAXED) > limits->connections) {
         __atomic_sub_fetch(total, 1, __ATOMIC_RELAXED);
         return false;
@@ -117,6 +122,8 @@ bool moon_admission_enter(struct moon_worker *worker, const struct moon_address 
 
 void moon_admission_leave(struct moon_worker *worker, const struct moon_address *peer) {
     struct moon_admission *admission = worker->admission;
+    if (worker->is_control)
+        return;
     struct slot *slot = find(admission, key_of(peer));
     moon_assert(slot->count > 0);
     __atomic_sub_fetch(moon_gateway_connections(worker->gateway), 1, __ATOMIC_RELAXED);

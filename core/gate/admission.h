@@ -1,5 +1,6 @@
 /* gate/admission.h — who may open another connection: a ceiling for the whole gateway, and one per client address (IPv4 address, IPv6
- * /64) counted by each worker. What is over is closed at once; an outsider must not be able to take every descriptor. */
+ * /64) counted by each worker. What is over is closed at once; an outsider must not be able to take every descriptor. The admin
+ * listener has a ceiling of its own, so that the world cannot shut the operator out. */
 #ifndef MOON_GATE_ADMISSION_H
 #define MOON_GATE_ADMISSION_H
 

@@ -21,6 +21,7 @@ struct moon_gateway {
     struct moon_worker control; /* on the caller's loop: the admin listener */
     struct moon_worker *workers;
     unsigned worker_count;
+    unsigned thread_count; /* how many of them have a thread: all, unless the start failed */
     unsigned connections; /* atomic */
     struct moon_tls_sessions *sessions;
     struct moon_address bound[3][MOON_LISTEN_MAX];
@@ -56,33 +57,35 @@ struct moon_tls_sessions *moon_gateway_sessions(struct moon_gateway *gateway) {
 
 /* ---- what workers tell ---- */
 
+/* Under the lock. */
 static void note(struct moon_gateway *gateway, unsigned *counter, int rc, const struct moon_diag *diag) {
-    pthread_mutex_lock(&gateway->lock);
     (*counter)++;
     if (rc && !gateway->first_rc) {
         gateway->first_rc = rc;
         gateway->first_diag = *diag;
     }
     pthread_cond_signal(&gateway->changed);
-    pthread_mutex_unlock(&gateway->lock);
 }
 
 void moon_gateway_opened(struct moon_gateway *gateway, int rc, const struct moon_diag *diag) {
+    pthread_mutex_lock(&gateway->lock);
     note(gateway, &gateway->opened, rc, diag);
+    pthread_mutex_unlock(&gateway->lock);
 }
 
 void moon_gateway_adopted(struct moon_gateway *gateway, uint64_t ticket, int rc, const struct moon_diag *diag) {
     pthread_mutex_lock(&gateway->lock);
-    bool current = ticket == gateway->ticket; /* an answer to a publication that was given up counts no more */
-    pthread_mutex_unlock(&gateway->lock);
-    if (current)
+    if (ticket == gateway->ticket) /* an answer to a publication that was given up counts no more */
         note(gateway, &gateway->adopted, rc, diag);
+    pthread_mutex_unlock(&gateway->lock);
 }
 
 void moon_gateway_worker_closed(struct moon_gateway *gateway) {
     static const struct moon_diag nothing;
+    pthread_mutex_lock(&gateway->lock);
     note(gateway, &gateway->closed, 0, &nothing);
-    uv_async_send(&gateway->gone);
+    uv_async_send(&gateway->gone); /* under the lock: the last of them lets the control thread close `gone` */
+    pthread_mutex_unlock(&gateway->lock);
 }
 
 /* Waits until *counter reaches `target`; false when the deadline passes first. Under the lock. */
@@ -212,6 +215,7 @@ static int start_threads(struct moon_gateway *gateway, struct moon_diag *diag) {
             moon_diag_set(diag, "workers", "cannot start a thread: %s", strerror(rc));
             return MOON_ESYSTEM;
         }
+        gateway->thread_count++;
     }
     pthread_mutex_lock(&gateway->lock);
     bool all = wait_for(gateway, &gateway->opened, gateway->worker_count, 30000);
@@ -265,9 +269,11 @@ int moon_gateway_new(struct moon_gateway **out, uv_loop_t *loop, const struct mo
         rc = listen_admin(gateway, diag);
     if (rc == 0)
         rc = start_threads(gateway, diag);
-    else
-        gateway->worker_count = 0; /* no thread to end */
     if (rc) {
+        for (unsigned i = gateway->thread_count; i < gateway->worker_count; i++) { /* no thread will ever run their loops */
+            moon_worker_close(&gateway->workers[i]);
+            uv_run(gateway->workers[i].loop, UV_RUN_DEFAULT);
+        }
         moon_gateway_close(gateway, NULL, NULL);
         moon_gateway_close(gateway, NULL, NULL);
         return rc;
@@ -278,6 +284,10 @@ int moon_gateway_new(struct moon_gateway **out, uv_loop_t *loop, const struct mo
 
 int moon_gateway_publish(struct moon_gateway *gateway, struct moon_snapshot *snapshot, unsigned deadline_ms,
                          struct moon_diag *diag) {
+    if (gateway->closing) {
+        moon_diag_set(diag, "workers", "the gateway is stopping");
+        return MOON_ECLOSED;
+    }
     pthread_mutex_lock(&gateway->lock);
     uint64_t ticket = ++gateway->ticket;
     gateway->adopted = 0;
@@ -370,13 +380,14 @@ static void await_control(uv_timer_t *timer) {
 static void on_gone(uv_async_t *async) {
     struct moon_gateway *gateway = async->data;
     pthread_mutex_lock(&gateway->lock);
-    bool all = gateway->closed == gateway->worker_count + 1;
+    bool all = gateway->closed == gateway->thread_count + 1;
     pthread_mutex_unlock(&gateway->lock);
     if (!all || gateway->joined || !gateway->closing)
         return;
     gateway->joined = true;
     for (unsigned i = 0; i < gateway->worker_count; i++) {
-        pthread_join(gateway->workers[i].thread, NULL);
+        if (i < gateway->thread_count)
+            pthread_join(gateway->workers[i].thread, NULL);
         moon_worker_deinit(&gateway->workers[i]);
     }
     uv_close((uv_handle_t *)&gateway->gone, NULL);

@@ -23,7 +23,7 @@ int moon_gateway_new(struct moon_gateway **out, uv_loop_t *loop, const struct mo
                      struct moon_diag *diag);
 
 /* Hands `snapshot` (counted) to every worker and waits, at most `deadline_ms`, until each of them serves it. 0;
- * MOON_ETIMEOUT; or what a worker's adopt refused (the others may serve it already: the caller publishes the former one again,
+ * MOON_ETIMEOUT; MOON_ECLOSED once the gateway is closing; or what a worker's adopt refused (the others may serve it already: the caller publishes the former one again,
  * or a mended one). The first publication also opens the listeners. */
 int moon_gateway_publish(struct moon_gateway *gateway, struct moon_snapshot *snapshot, unsigned deadline_ms,
                          struct moon_diag *diag);

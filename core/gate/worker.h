@@ -131,7 +131,7 @@ bool moon_worker_is_empty(const struct moon_worker *worker);
 /* After the thread has ended (or the control loop has closed its handles). */
 void moon_worker_deinit(struct moon_worker *worker);
 
-/* The same, from any thread, as messages. MOON_EBUSY when the mailbox is full. */
+/* The same, from any thread, as messages. MOON_EBUSY when the mailbox is full, MOON_ECLOSED when the worker has closed. */
 int moon_worker_post_adopt(struct moon_worker *worker, struct moon_snapshot *snapshot, uint64_t ticket);
 int moon_worker_post_drain(struct moon_worker *worker);
 int moon_worker_post_close(struct moon_worker *worker);

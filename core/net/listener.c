@@ -114,7 +114,7 @@ static void on_closed(uv_handle_t *handle) {
 }
 
 void moon_listener_close(struct moon_listener *listener) {
-    if (listener->closing)
+    if (listener->closing || !listener->open_handles) /* or never opened */
         return;
     listener->closing = true;
     listener->poll.data = listener;

@@ -27,12 +27,16 @@ int moon_mailbox_open(struct moon_mailbox *mailbox, uv_loop_t *loop, moon_mailbo
     pthread_mutex_init(&mailbox->lock, NULL);
     moon_list_init(&mailbox->queue);
     mailbox->length = 0;
+    mailbox->closed = false;
     mailbox->receive = receive;
     mailbox->owner = owner;
     return 0;
 }
 
 void moon_mailbox_close(struct moon_mailbox *mailbox) {
+    pthread_mutex_lock(&mailbox->lock);
+    mailbox->closed = true;
+    pthread_mutex_unlock(&mailbox->lock);
     deliver(mailbox);
     uv_close((uv_handle_t *)&mailbox->async, NULL);
 }
@@ -41,14 +45,15 @@ int moon_mailbox_post(struct moon_mailbox *mailbox, struct moon_message *message
     int rc = 0;
     moon_list_init(&message->link);
     pthread_mutex_lock(&mailbox->lock);
-    if (mailbox->length < MOON_MAILBOX_MAX) {
+    if (mailbox->closed) {
+        rc = MOON_ECLOSED;
+    } else if (mailbox->length >= MOON_MAILBOX_MAX) {
+        rc = MOON_EBUSY;
+    } else {
         moon_list_append(&mailbox->queue, &message->link);
         mailbox->length++;
-    } else {
-        rc = MOON_EBUSY;
+        uv_async_send(&mailbox->async); /* under the lock: once it is closed nobody may wake it any more; it never waits */
     }
     pthread_mutex_unlock(&mailbox->lock);
-    if (rc == 0)
-        uv_async_send(&mailbox->async);
     return rc;
 }

@@ -4,6 +4,7 @@
 #define MOON_NET_MAILBOX_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <uv.h>
 
 #include "base/list.h"
@@ -24,15 +25,17 @@ struct moon_mailbox {
     pthread_mutex_t lock;
     struct moon_link queue;
     unsigned length;
+    bool closed;
     moon_mailbox_fn receive;
     void *owner;
 };
 
 /* Before the loop's thread starts, or on it. Returns 0 or a libuv error. */
 int moon_mailbox_open(struct moon_mailbox *mailbox, uv_loop_t *loop, moon_mailbox_fn receive, void *owner);
-/* On the loop's thread; messages that wait are handed to `receive` first. Memory stays valid until the loop ran on. */
+/* On the loop's thread; messages that wait are handed to `receive` first, later ones are refused. The mailbox's memory must stay valid as
+ * long as anybody may post. */
 void moon_mailbox_close(struct moon_mailbox *mailbox);
-/* Any thread. Takes `message`; MOON_EBUSY (and nothing taken) when the queue is full. */
+/* Any thread. Takes `message`; nothing is taken when it returns MOON_EBUSY (the queue is full) or MOON_ECLOSED. */
 int moon_mailbox_post(struct moon_mailbox *mailbox, struct moon_message *message);
 
 #endif
