@@ -16,9 +16,11 @@
 #define CARRY_CEILING (4 * MOON_RECEIVE_ROOM)
 #define LINGER_MS 2000
 #define LINGER_BYTES (64 * 1024)
-/* A body must make this much progress in each window (security: minimum rate after a grace of one window). */
-#define BODY_WINDOW_MS 10000
-#define BODY_WINDOW_BYTES 5000
+/* A body must come at this rate, looked at in windows as long as it may pause; with short ones any progress will do. */
+#define BODY_BYTES_PER_SECOND 500
+#define BODY_RATE_FROM_MS 10000
+/* What a handler's answer may come to when its client is slow: our own answers, not strangers' streams. */
+#define HANDLER_ANSWER_CEILING (64 * 1024 * 1024)
 
 static void process(struct moon_conn *conn, struct moon_str *input);
 static void on_deadline(struct moon_deadline *deadline);
@@ -131,8 +133,7 @@ static void update_deadline(struct moon_conn *conn) {
     } else if (request && !request->body.done && moon_request_takes_body(request)) {
         if (conn->waiting != MOON_WAIT_BODY)
             conn->mark = request->body.payload;
-        uint64_t window = timeouts->body_idle < BODY_WINDOW_MS ? timeouts->body_idle : BODY_WINDOW_MS;
-        wait_for(conn, MOON_WAIT_BODY, window, false);
+        wait_for(conn, MOON_WAIT_BODY, timeouts->body_idle, false);
     } else if (request) {
         wait_for(conn, MOON_WAIT_NOTHING, 0, false);
     } else if (conn->carry.len) {
@@ -432,10 +433,9 @@ static void on_deadline(struct moon_deadline *deadline) {
         moon_request_refuse_head(conn, 408, "the deadline for the head has passed");
         break;
     case MOON_WAIT_BODY: {
-        uint64_t progress = conn->request ? conn->request->body.payload - conn->mark : BODY_WINDOW_BYTES;
         uint64_t window = conn->worker->options->timeouts.body_idle;
-        uint64_t least = window < BODY_WINDOW_MS ? 1 : BODY_WINDOW_BYTES;
-        if (progress < least) {
+        uint64_t least = window < BODY_RATE_FROM_MS ? 1 : window / 1000 * BODY_BYTES_PER_SECOND;
+        if (conn->request && conn->request->body.payload - conn->mark < least) {
             moon_request_client_gone(conn->request, "the body came too slowly");
             conn->failed = true;
         }
@@ -488,7 +488,8 @@ void moon_conn_open(const struct moon_service *service, int fd, const struct moo
     conn->worker = worker;
     conn->service = service;
     conn->peer = *peer;
-    conn->id = ++worker->tally.connections;
+    moon_worker_count(worker, connections);
+    conn->id = worker->tally.connections;
     conn->established = !service->tls;
     moon_address_print_ip(peer, conn->peer_ip);
     moon_buf_init(&conn->carry, CARRY_CEILING);
@@ -498,6 +499,8 @@ void moon_conn_open(const struct moon_service *service, int fd, const struct moo
         free(conn);
         return;
     }
+    if (service->handler)
+        conn->stream.tail.ceiling = HANDLER_ANSWER_CEILING;
     if (service->tls) {
         conn->tls = moon_tls_session_accept(worker->acceptor, choose, conn);
         conn->failed = !conn->tls; /* never plain where TLS was meant */
