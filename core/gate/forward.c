@@ -11,19 +11,26 @@ static const char *const protected_names[] = {
 };
 static const char *const protected_prefixes[] = {"cf-", "x-client-cert", "x-ssl-", "ssl-client-", "x-accel-"};
 
-bool moon_forward_is_protected(struct moon_str name) {
-    char folded[32]; /* longer than any protected name: the rest does not matter */
-    size_t len = name.len < sizeof folded ? name.len : sizeof folded;
+/* Longer than any name that is looked for: the rest of a name does not matter. */
+#define FOLDED_MAX 32
+
+static struct moon_str fold(char folded[FOLDED_MAX], struct moon_str name) {
+    size_t len = name.len < FOLDED_MAX ? name.len : FOLDED_MAX;
     for (size_t i = 0; i < len; i++) {
         char c = moon_lower(name.data[i]);
         folded[i] = (c >= 'a' && c <= 'z') || moon_is_digit(c) ? c : '-';
     }
-    struct moon_str text = moon_str(folded, len);
+    return moon_str(folded, len);
+}
+
+bool moon_forward_is_protected(struct moon_str name) {
+    char folded[FOLDED_MAX];
+    struct moon_str text = fold(folded, name);
     for (size_t i = 0; i < MOON_COUNT(protected_prefixes); i++)
         if (moon_str_starts_with(text, moon_str_of(protected_prefixes[i])))
             return true;
     for (size_t i = 0; i < MOON_COUNT(protected_names); i++)
-        if (name.len <= len && moon_str_equal(text, moon_str_of(protected_names[i])))
+        if (moon_str_equal(text, moon_str_of(protected_names[i])))
             return true;
     return false;
 }
@@ -34,11 +41,15 @@ static bool is_ambiguous(struct moon_str name) {
 }
 
 static bool passes_to_origin(const struct moon_http_head *head, struct moon_str name) {
-    static const char *const ours[] = {"host", "content-length", "expect", "x-forwarded-for", "cdn-loop"};
+    /* What the gateway writes itself, and look-alikes of it. */
+    static const char *const ours[] = {"host",     "content-length",    "expect",         "x-forwarded-for",
+                                       "cdn-loop", "transfer-encoding"};
+    char folded[FOLDED_MAX];
     if (is_ambiguous(name) || moon_forward_is_protected(name) || moon_http_is_hop_by_hop(head, name))
         return false;
+    struct moon_str text = fold(folded, name);
     for (size_t i = 0; i < MOON_COUNT(ours); i++)
-        if (moon_str_equal_nocase(name, moon_str_of(ours[i])))
+        if (moon_str_equal(text, moon_str_of(ours[i])))
             return false;
     return true;
 }
