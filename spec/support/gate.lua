@@ -32,7 +32,7 @@ struct moon_trust;
 int moon_trust_new(struct moon_trust **out, const struct moon_str *pems, size_t count, struct moon_diag *diag);
 void moon_trust_unref(struct moon_trust **trust);
 struct moon_tls_client;
-int moon_crypto_init(void);
+void moon_crypto_init(void);
 ]]
 
 local SOCKETS = [[
@@ -148,6 +148,25 @@ function M.options(change)
   return options
 end
 
+--- The library of spec/core/gate/*.c, with those declarations.
+function M.helpers(declarations)
+  memory.helpers = memory.helpers or ffi.load((os.getenv("MOONGATE_BUILD_DIR") or "build/dev") .. "/libmoongate_spec.so")
+  ffi.cdef(declarations)
+  return memory.helpers
+end
+
+--- Hooks whose rules go by the path (spec/core/gate/hooks.c).
+function M.hooks(settings)
+  local helpers = M.helpers "struct moon_hooks *moon_spec_hooks_new(bool refuse_to_open, uint64_t refuse_to_adopt);"
+  settings = settings or {}
+  return helpers.moon_spec_hooks_new(settings.refuse_to_open or false, settings.refuse_to_adopt or 0)
+end
+
+--- A handler that answers as many bytes as the query says.
+function M.handler(body_ceiling)
+  return M.helpers("struct moon_handler *moon_spec_handler_new(size_t body_ceiling);").moon_spec_handler_new(body_ceiling)
+end
+
 local Gateway = {}
 Gateway.__index = Gateway
 
@@ -158,9 +177,10 @@ local function port_of(gateway, kind)
 end
 
 --- Starts a gateway on ports of the system's choice and publishes its first snapshot.
----@param settings { hosts: table, domain: string|nil, options: function|nil, level: integer|nil }
+---@param settings { hosts: table, domain: string|nil, options: function|nil, level: integer|nil, hooks: ffi.cdata*|nil,
+---                  handler: ffi.cdata*|nil, unpublished: boolean|nil }
 function M.start(settings)
-  assert(C.moon_crypto_init() == 0)
+  C.moon_crypto_init()
   local self = setmetatable({ generation = 0, domain = settings.domain or "test" }, Gateway)
   self.options = M.options(function(options)
     options.listen[0], options.listen_http[0] = "127.0.0.1:0", "127.0.0.1:0"
@@ -173,15 +193,15 @@ function M.start(settings)
   self.log_fd = ffi.C.open(self.directory .. "/log", 1 + 64 + 512, ffi.cast("int", 384))
   self.log = ffi.new("struct moon_log *[1]", C.moon_log_open(self.log_fd, nil, nil, settings.level or 3))
   local out, box = ffi.new("struct moon_gateway *[1]"), diag()
-  local rc = C.moon_gateway_new(out, self.loop, self.options, nil, nil, self.log[0], box)
+  local rc = C.moon_gateway_new(out, self.loop, self.options, settings.hooks, settings.handler, self.log[0], box)
   if rc ~= 0 then
     C.uv_run(self.loop, 0)
     self:free()
     return nil, told(box)
   end
   self.gateway = out[0]
-  self.https, self.http = port_of(self.gateway, 0), port_of(self.gateway, 1)
-  assert(self:publish(settings.hosts))
+  self.https, self.http, self.admin = port_of(self.gateway, 0), port_of(self.gateway, 1), port_of(self.gateway, 2)
+  if not settings.unpublished then assert(self:publish(settings.hosts)) end
   return self
 end
 
@@ -235,6 +255,16 @@ end
 function Gateway:drain() C.moon_gateway_close(self.gateway, nil, nil) end
 function Gateway:pump() return C.uv_run(self.loop, 2) end
 
+--- Lets the control loop run beside the spec, as it must for the admin listener to answer. Until close() nothing but clients and
+--- counters may be used.
+function Gateway:run()
+  self.helpers = M.helpers [[
+    struct moon_spec_pump *moon_spec_pump_start(uv_loop_t *loop);
+    void moon_spec_pump_stop(struct moon_spec_pump *pump);
+  ]]
+  self.running = self.helpers.moon_spec_pump_start(self.loop)
+end
+
 function Gateway:free()
   C.moon_log_close(self.log)
   assert(C.uv_loop_close(self.loop) == 0)
@@ -246,6 +276,7 @@ end
 --- Ends everything now and waits for it.
 function Gateway:close()
   if not self.gateway then return end
+  if self.running then self.helpers.moon_spec_pump_stop(self.running) end
   C.moon_gateway_close(self.gateway, nil, nil)
   C.moon_gateway_close(self.gateway, nil, nil)
   C.uv_run(self.loop, 0)
