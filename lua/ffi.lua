@@ -7,7 +7,7 @@
 local ffi = require "ffi"
 
 -- What this side was written against: MOON_FFI_ABI of core/script/bridge.h.
-local ABI = 1
+local ABI = 2
 
 ffi.cdef(require "moongate.cdef")
 

@@ -2,7 +2,8 @@
 --
 -- The admin API and `check` take names and types from here (schema), the workers take accessors over their thread's facts
 -- (bind), `eval` and the documentation read the list. A new field is one entry here. Accessors take nothing and read a struct
--- at a fixed address: no table, no closure, no garbage but the string itself, which LuaJIT interns.
+-- at a fixed address: no table, no closure, no garbage but the string itself, which LuaJIT interns. What is costly to know (texts of
+-- certificates, fingerprints of clients) is not in the struct: its accessor asks C, which computes it once per connection.
 
 local rules = require "moongate.rules"
 
@@ -14,6 +15,10 @@ local M = {}
 ---@field help string    one line for people
 ---@field from string|nil the member of struct moon_facts (core/gate/facts.h)
 ---@field expression string|nil instead of `from`: the Lua expression over `facts`
+---@field certificate string|nil instead of `from`: the text, MOON_CERTIFICATE_… (core/tls/texts.h)
+---@field too_large string|nil   instead of `from`: whether that text is too large to be shown
+---@field entries string|nil     instead of `from`: the list, MOON_CERTIFICATE_…
+---@field tls string|nil         instead of `from`: the text, MOON_TLS_… (core/tls/session.h)
 
 ---@type moongate.fields.Field[]
 M.list = {
@@ -60,28 +65,136 @@ M.list = {
     help = "True when the certificate is valid but revoked; cert_verified is true then as well.",
   },
   {
-    name = "cf.tls_client_auth.cert_issuer_dn", type = "String", from = "certificate.issuer_dn",
+    name = "cf.tls_client_auth.cert_issuer_dn", type = "String", certificate = "ISSUER_DN",
     help = "The issuer's name, most specific attribute first.",
   },
   {
-    name = "cf.tls_client_auth.cert_subject_dn", type = "String", from = "certificate.subject_dn",
+    name = "cf.tls_client_auth.cert_subject_dn", type = "String", certificate = "SUBJECT_DN",
     help = "The subject's name, most specific attribute first.",
   },
   {
-    name = "cf.tls_client_auth.cert_issuer_ski", type = "String", from = "certificate.issuer_ski",
-    help = "The key identifier of the issuer, upper-case hex.",
+    name = "cf.tls_client_auth.cert_issuer_dn_rfc2253", type = "String", certificate = "ISSUER_DN",
+    help = "The issuer's name as RFC 2253 writes it.",
   },
   {
-    name = "cf.tls_client_auth.cert_ski", type = "String", from = "certificate.ski",
-    help = "The key identifier of the certificate, upper-case hex.",
+    name = "cf.tls_client_auth.cert_subject_dn_rfc2253", type = "String", certificate = "SUBJECT_DN",
+    help = "The subject's name as RFC 2253 writes it.",
   },
   {
-    name = "cf.tls_client_auth.cert_serial", type = "String", from = "certificate.serial",
+    name = "cf.tls_client_auth.cert_issuer_dn_legacy", type = "String", certificate = "ISSUER_DN_LEGACY",
+    help = "The issuer's name with slashes, least specific attribute first.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_subject_dn_legacy", type = "String", certificate = "SUBJECT_DN_LEGACY",
+    help = "The subject's name with slashes, least specific attribute first.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_serial", type = "String", certificate = "SERIAL",
     help = "The serial number, upper-case hex with an even number of digits.",
   },
   {
-    name = "cf.tls_client_auth.cert_fingerprint_sha256", type = "String", from = "certificate.fingerprint_sha256",
+    name = "cf.tls_client_auth.cert_issuer_serial", type = "String", certificate = "ISSUER_SERIAL",
+    help = "The serial number of the certificate that issued it, upper-case hex.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_fingerprint_sha256", type = "String", certificate = "FINGERPRINT_SHA256",
     help = "The SHA-256 of the certificate, lower-case hex.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_fingerprint_sha1", type = "String", certificate = "FINGERPRINT_SHA1",
+    help = "The SHA-1 of the certificate, lower-case hex.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_not_before", type = "String", certificate = "NOT_BEFORE",
+    help = 'The beginning of its validity: "Jan  7 09:30:00 2031 GMT".',
+  },
+  {
+    name = "cf.tls_client_auth.cert_not_after", type = "String", certificate = "NOT_AFTER",
+    help = "The end of its validity, in the same form.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_ski", type = "String", certificate = "SKI",
+    help = "The key identifier of the certificate, upper-case hex.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_issuer_ski", type = "String", certificate = "ISSUER_SKI",
+    help = "The key identifier of the issuer, upper-case hex.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_rfc9440", type = "String", certificate = "RFC9440",
+    help = "The certificate as RFC 9440 writes it; empty above 10 KiB.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_rfc9440_too_large", type = "Boolean", too_large = "RFC9440",
+    help = "True when cert_rfc9440 would be longer than 10 KiB.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_chain_rfc9440", type = "String", certificate = "CHAIN_RFC9440",
+    help = "The other certificates that the client sent, as RFC 9440 writes them; empty above 16 KiB.",
+  },
+  {
+    name = "cf.tls_client_auth.cert_chain_rfc9440_too_large", type = "Boolean", too_large = "CHAIN_RFC9440",
+    help = "True when cert_chain_rfc9440 would be longer than 16 KiB.",
+  },
+  {
+    name = "mg.cert.san.dns", type = "Array<String>", entries = "SAN_DNS",
+    help = "The DNS names among the certificate's alternative names.",
+  },
+  {
+    name = "mg.cert.san.uri", type = "Array<String>", entries = "SAN_URI",
+    help = "The URIs among the certificate's alternative names.",
+  },
+  {
+    name = "mg.cert.san.email", type = "Array<String>", entries = "SAN_EMAIL",
+    help = "The mail addresses among the certificate's alternative names.",
+  },
+  {
+    name = "mg.cert.san.ip", type = "Array<IP>", entries = "SAN_IP",
+    help = "The IP addresses among the certificate's alternative names.",
+  },
+  {
+    name = "mg.cert.eku", type = "Array<String>", entries = "EKU",
+    help = "The extended key usages of the certificate, as dotted numbers.",
+  },
+  {
+    name = "mg.cert.spki_sha256", type = "String", certificate = "SPKI_SHA256",
+    help = "The SHA-256 of the certificate's public key, lower-case hex.",
+  },
+  {
+    name = "cf.tls_version", type = "String", tls = "VERSION",
+    help = 'The version of TLS, as in "TLSv1.3"; empty without TLS.',
+  },
+  {
+    name = "cf.tls_cipher", type = "String", tls = "CIPHER",
+    help = "The cipher suite in OpenSSL's words; empty without TLS.",
+  },
+  {
+    name = "cf.tls_client_hello_length", type = "Integer", expression = "tonumber(C.moon_ffi_tls_hello_length(facts.tls))",
+    help = "The bytes of the ClientHello; 0 without TLS.",
+  },
+  {
+    name = "cf.tls_client_random", type = "String", tls = "CLIENT_RANDOM",
+    help = "The random value of the ClientHello, in base64.",
+  },
+  {
+    name = "cf.tls_ciphers_sha1", type = "String", tls = "CIPHERS_SHA1",
+    help = "The SHA-1 of the list of cipher suites that the client offers, in base64.",
+  },
+  {
+    name = "cf.tls_client_extensions_sha1", type = "String", tls = "EXTENSIONS_SHA1",
+    help = "The SHA-1 of the list of extensions in the ClientHello, in base64.",
+  },
+  {
+    name = "cf.tls_client_extensions_sha1_le", type = "String", tls = "EXTENSIONS_SHA1_LE",
+    help = "The same over the extensions' numbers with their bytes swapped.",
+  },
+  {
+    name = "cf.bot_management.ja3_hash", type = "String", tls = "JA3",
+    help = "The JA3 fingerprint of the client: 32 lower-case hex digits.",
+  },
+  {
+    name = "cf.bot_management.ja4", type = "String", tls = "JA4",
+    help = "The JA4 fingerprint of the client.",
   },
 }
 
@@ -91,22 +204,52 @@ local READ = {
   Boolean = "facts.%s",
 }
 
+-- Bodies of the accessors that ask C: `number` stands for the enum's, `view` is a scratch of the state.
+local ASK = {
+  certificate = [[
+    C.moon_ffi_certificate_text(facts.certificate.peer, number, view)
+    return read(view.data, view.len)]],
+  too_large = [[
+    return C.moon_ffi_certificate_text(facts.certificate.peer, number, view) == 1]],
+  entries = [[
+    local peer = facts.certificate.peer
+    if peer == nil then return nothing end
+    local list, count = {}, 0
+    while C.moon_ffi_certificate_entry(peer, number, count, view) do
+      count = count + 1
+      list[count] = read(view.data, view.len)
+    end
+    list.n = count
+    return list]],
+  tls = [[
+    C.moon_ffi_tls_text(facts.tls, number, view)
+    return read(view.data, view.len)]],
+}
+local ENUM = { certificate = "MOON_CERTIFICATE_", too_large = "MOON_CERTIFICATE_", entries = "MOON_CERTIFICATE_", tls = "MOON_TLS_" }
+
+local function body_of(field, C)
+  for way, body in pairs(ASK) do
+    if field[way] then return (body:gsub("number", tostring(tonumber(C[ENUM[way] .. field[way]])))) end
+  end
+  return "return " .. (field.expression or READ[field.type]:gsub("%%s", field.from))
+end
+
 -- One chunk per accessor: the JIT compiler then sees each as a function of its own, with facts as a constant.
-local function accessor(field, facts, read)
-  local expression = field.expression or READ[field.type]:gsub("%%s", field.from)
-  local source = ("local facts, read = ...\nreturn function() return %s end\n"):format(expression)
-  return assert(loadstring(source, "=" .. field.name))(facts, read)
+local function accessor(field, facts, bridge, view)
+  local source = ("local facts, read, C, view, nothing = ...\nreturn function()\n%s\nend\n"):format(body_of(field, bridge.C))
+  return assert(loadstring(source, "=" .. field.name))(facts, bridge.ffi.string, bridge.C, view, { n = 0 })
 end
 
 local more_fields, more_functions = {}, {} -- what policy files declare, with accessors of their own
 
-local function schema(facts, read)
+local function schema(facts, bridge)
+  local view = bridge and bridge.ffi.new("struct moon_str")
   local declared = {}
   for i, field in ipairs(M.list) do
     declared[i] = {
       name = field.name,
       type = field.type,
-      access = facts and accessor(field, facts, read) or nil,
+      access = facts and accessor(field, facts, bridge, view) or nil,
     }
   end
   for _, field in ipairs(more_fields) do
@@ -135,7 +278,7 @@ end
 ---@param facts ffi.cdata*  const struct moon_facts *, at a fixed address as long as the state lives
 ---@return moongate.rules.Schema
 function M.bind(facts)
-  return schema(facts, require("moongate.ffi").ffi.string)
+  return schema(facts, require "moongate.ffi")
 end
 
 return M

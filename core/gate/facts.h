@@ -5,6 +5,7 @@
 
 #include "http/head.h"
 #include "tls/peer.h"
+#include "tls/session.h"
 
 #define MOON_VERDICT_MATCHES 16
 
@@ -27,6 +28,7 @@ struct moon_facts {
     bool ssl;
     int minor_version;
     struct moon_certificate_facts certificate;
+    struct moon_tls_session *tls;  /* NULL without TLS; what it says is asked through the bridge */
     const struct moon_host *host; /* of the snapshot that this thread serves */
     uint32_t host_id;             /* never used twice in a process: what compiled rules are kept under */
 };

@@ -31,6 +31,10 @@ void moon_record_request(const struct moon_request *request) {
     if (request->certificate_presented) {
         moon_log_str(log, "fingerprint", request->fingerprint);
         moon_log_bool(log, "verified", request->certificate_verified);
+        if (request->certificate_revoked)
+            moon_log_bool(log, "revoked", true);
+        if (request->certificate_lacks_usage)
+            moon_log_bool(log, "lacks_usage", true);
         if (!request->certificate_verified)
             moon_log_text(log, "verify_error", moon_verify_error_text(request->verify_error));
     }

@@ -363,9 +363,6 @@ static void fill_facts(struct moon_request *request, const struct moon_host *hos
     struct moon_conn *conn = request->conn;
     struct moon_worker *worker = conn->worker;
     struct moon_facts *facts = &worker->facts;
-    static const struct moon_certificate_facts none = {
-        .subject_dn = {"", 0}, .issuer_dn = {"", 0}, .issuer_ski = {"", 0},
-        .ski = {"", 0},        .serial = {"", 0},    .fingerprint_sha256 = {"", 0}};
     facts->http_host = request->host;
     facts->method = request->method;
     facts->uri = request->uri;
@@ -380,13 +377,17 @@ static void fill_facts(struct moon_request *request, const struct moon_host *hos
     facts->minor_version = (int)request->minor_version;
     facts->host = host;
     facts->host_id = host->id;
-    facts->certificate = none;
+    facts->tls = conn->tls;
+    facts->certificate = (struct moon_certificate_facts){0};
     if (conn->tls && host->trust) {
         moon_peer_facts(moon_tls_session_peer(conn->tls), host->trust, moon_worker_now(worker), &facts->certificate);
         request->certificate_presented = facts->certificate.presented;
         request->certificate_verified = facts->certificate.verified;
         request->verify_error = facts->certificate.verify_error;
-        request->fingerprint = facts->certificate.fingerprint_sha256;
+        request->certificate_revoked = facts->certificate.revoked;
+        request->certificate_lacks_usage = facts->certificate.lacks_usage;
+        if (facts->certificate.presented)
+            moon_peer_text(facts->certificate.peer, MOON_CERTIFICATE_FINGERPRINT_SHA256, &request->fingerprint);
     }
 }
 

@@ -60,6 +60,8 @@ struct moon_request {
     bool blocked;
     bool certificate_presented;
     bool certificate_verified;
+    bool certificate_revoked;
+    bool certificate_lacks_usage;
     int verify_error;
     struct moon_str rule_id;
     struct moon_str matches;     /* ids joined by "," */

@@ -36,6 +36,22 @@ const struct moon_section *moon_ffi_host_section(const struct moon_host *host) {
     return host->section;
 }
 
+int moon_ffi_certificate_text(struct moon_peer *peer, int which, struct moon_str *text) {
+    return moon_peer_text(peer, (enum moon_certificate_text)which, text);
+}
+
+bool moon_ffi_certificate_entry(struct moon_peer *peer, int which, size_t index, struct moon_str *entry) {
+    return moon_peer_entry(peer, (enum moon_certificate_list)which, index, entry);
+}
+
+void moon_ffi_tls_text(struct moon_tls_session *session, int which, struct moon_str *text) {
+    *text = session ? moon_tls_session_text(session, (enum moon_tls_text)which) : MOON_STR("");
+}
+
+unsigned moon_ffi_tls_hello_length(const struct moon_tls_session *session) {
+    return session ? moon_tls_session_hello_length(session) : 0;
+}
+
 /* Lua hands in any number; a line with an odd level is better than no line. */
 static enum moon_log_level level_of(int level) {
     if (level < MOON_LOG_ERROR)

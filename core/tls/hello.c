@@ -12,6 +12,7 @@ struct moon_tls_acceptor {
     SSL_CTX *ctx;
     struct moon_tls_sessions *sessions; /* borrowed */
     struct moon_verified *verified;
+    bool describes;
 };
 
 /* ServerNameList (RFC 6066 section 3) with exactly one entry of type host_name, as every client sends it. */
@@ -91,6 +92,7 @@ int moon_tls_acceptor_new(struct moon_tls_acceptor **out, struct moon_tls_sessio
     SSL_CTX_set_client_hello_cb(ctx, on_client_hello, NULL);
     struct moon_tls_acceptor *acceptor = moon_new(struct moon_tls_acceptor);
     acceptor->ctx = ctx;
+    acceptor->describes = true;
     acceptor->sessions = sessions;
     acceptor->verified = moon_verified_new();
     if (sessions)
@@ -107,6 +109,14 @@ void moon_tls_acceptor_free(struct moon_tls_acceptor **acceptor) {
     SSL_CTX_free(gone->ctx);
     moon_verified_free(&gone->verified);
     free(gone);
+}
+
+void moon_tls_acceptor_describe(struct moon_tls_acceptor *acceptor, bool describe) {
+    acceptor->describes = describe;
+}
+
+bool moon_tls_acceptor_describes(const struct moon_tls_acceptor *acceptor) {
+    return acceptor->describes;
 }
 
 SSL_CTX *moon_tls_acceptor_context(struct moon_tls_acceptor *acceptor) {

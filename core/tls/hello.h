@@ -44,6 +44,10 @@ void moon_tls_hello_resumed(struct moon_tls_hello *hello, SSL *ssl);
 struct moon_tls_acceptor;
 int moon_tls_acceptor_new(struct moon_tls_acceptor **out, struct moon_tls_sessions *sessions, struct moon_diag *diag);
 void moon_tls_acceptor_free(struct moon_tls_acceptor **acceptor);
+/* Whether sessions keep what describes their client (tls/hello_trace.h; some 200 bytes each). On by default, so that a rule that is
+ * added later finds it on every open connection. */
+void moon_tls_acceptor_describe(struct moon_tls_acceptor *acceptor, bool describe);
+bool moon_tls_acceptor_describes(const struct moon_tls_acceptor *acceptor);
 SSL_CTX *moon_tls_acceptor_context(struct moon_tls_acceptor *acceptor);
 struct moon_tls_sessions *moon_tls_acceptor_sessions(struct moon_tls_acceptor *acceptor);
 struct moon_verified *moon_tls_acceptor_verified(struct moon_tls_acceptor *acceptor);

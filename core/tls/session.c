@@ -10,6 +10,7 @@
 #include "base/check.h"
 #include "base/mem.h"
 #include "tls/crypto.h"
+#include "tls/hello_trace.h"
 
 /* T-10. The window may hold application data behind the last flight; the ceilings leave room for it. A server's
  * flight may carry a list of CA names beside its certificates. */
@@ -25,6 +26,10 @@ struct moon_tls_session {
     struct moon_tls_wire *wire; /* of the present call; NULL outside */
     struct moon_tls_client *client; /* NULL on the server side */
     struct moon_tls_hello hello;    /* server side */
+    struct moon_hello_trace *trace; /* server side; NULL: not kept */
+    char *random;                   /* its text, once asked for */
+    uint32_t hello_length;          /* with the handshake header; 0: none came yet */
+    bool describes;
     const char *failure;
     enum state state;
     unsigned quiet_records;
@@ -81,13 +86,23 @@ static void make_wire_method(void) {
                 BIO_meth_set_ctrl(wire_method, on_control));
 }
 
-/* Sees every record. Counts what keeps us busy without bringing anything, in both versions: by the type of the
+/* The first one of a handshake: after a HelloRetryRequest the client only repeats itself. */
+static void on_hello(struct moon_tls_session *session, const void *bytes, size_t len) {
+    session->hello_length = (uint32_t)len;
+    if (session->describes)
+        session->trace = moon_hello_trace_new(moon_str(bytes, len));
+}
+
+/* Sees every record, and every handshake message once it is complete. Counts what keeps us busy without bringing anything, in both versions: by the type of the
  * record, or in TLS 1.3, where all are disguised as data, by the type inside. */
 static void on_record(int writing, int version, int type, const void *bytes, size_t len, SSL *ssl, void *data) {
     struct moon_tls_session *session = data;
     if (!writing && session->state == ESTABLISHED && (type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE) &&
         len && *(const unsigned char *)bytes != SSL3_RT_APPLICATION_DATA)
         session->quiet_records++;
+    else if (!writing && type == SSL3_RT_HANDSHAKE && !session->client && !session->hello_length && len &&
+             *(const unsigned char *)bytes == SSL3_MT_CLIENT_HELLO)
+        on_hello(session, bytes, len);
 }
 
 static struct moon_tls_session *session_new(SSL_CTX *ctx) {
@@ -115,6 +130,7 @@ struct moon_tls_session *moon_tls_session_accept(struct moon_tls_acceptor *accep
     struct moon_tls_session *session = session_new(moon_tls_acceptor_context(acceptor));
     if (!session)
         return NULL;
+    session->describes = moon_tls_acceptor_describes(acceptor);
     session->hello.choose = choose;
     session->hello.data = data;
     session->hello.peer = moon_peer_new(moon_tls_acceptor_verified(acceptor));
@@ -163,6 +179,8 @@ void moon_tls_session_free(struct moon_tls_session **session) {
     if (gone->state == ESTABLISHED) /* a client that just goes may resume all the same: only failures spoil a session */
         SSL_set_shutdown(gone->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
     SSL_free(gone->ssl);
+    moon_hello_trace_free(&gone->trace);
+    free(gone->random);
     moon_peer_free(&gone->hello.peer);
     moon_trust_unref(&gone->hello.trust);
     moon_tls_client_unref(&gone->client);
@@ -288,6 +306,45 @@ struct moon_str moon_tls_session_server_name(const struct moon_tls_session *sess
 struct moon_peer *moon_tls_session_peer(struct moon_tls_session *session) {
     moon_assert(!session->client);
     return session->hello.peer;
+}
+
+unsigned moon_tls_session_hello_length(const struct moon_tls_session *session) {
+    return session->hello_length > SSL3_HM_HEADER_LENGTH ? session->hello_length - SSL3_HM_HEADER_LENGTH : 0;
+}
+
+static struct moon_str random_text(struct moon_tls_session *session) {
+    unsigned char bytes[SSL3_RANDOM_SIZE];
+    if (!session->random) {
+        size_t len = SSL_get_client_random(session->ssl, bytes, sizeof bytes);
+        session->random = moon_alloc((len + 2) / 3 * 4 + 1);
+        EVP_EncodeBlock((unsigned char *)session->random, bytes, (int)len);
+    }
+    return moon_str_of(session->random);
+}
+
+struct moon_str moon_tls_session_text(struct moon_tls_session *session, enum moon_tls_text which) {
+    struct moon_hello_trace *trace = session->trace;
+    if (which == MOON_TLS_VERSION)
+        return moon_str_of(SSL_get_version(session->ssl));
+    if (which == MOON_TLS_CIPHER)
+        return moon_str_of(SSL_get_cipher_name(session->ssl));
+    if (which == MOON_TLS_CLIENT_RANDOM)
+        return random_text(session);
+    if (!trace)
+        return MOON_STR("");
+    switch (which) {
+    case MOON_TLS_CIPHERS_SHA1:
+        return moon_hello_trace_ciphers(trace);
+    case MOON_TLS_EXTENSIONS_SHA1:
+    case MOON_TLS_EXTENSIONS_SHA1_LE:
+        return moon_hello_trace_extensions(trace, which == MOON_TLS_EXTENSIONS_SHA1_LE);
+    case MOON_TLS_JA3:
+        return moon_hello_trace_ja3(trace);
+    case MOON_TLS_JA4:
+        return moon_hello_trace_ja4(trace);
+    default:
+        return MOON_STR("");
+    }
 }
 
 const char *moon_tls_session_version(const struct moon_tls_session *session) {

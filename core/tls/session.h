@@ -53,6 +53,29 @@ void moon_tls_session_shutdown(struct moon_tls_session *session, struct moon_tls
  * {NULL,0} when there was none. */
 struct moon_str moon_tls_session_server_name(const struct moon_tls_session *session);
 struct moon_peer *moon_tls_session_peer(struct moon_tls_session *session);
+
+/* What rules may ask about the session (cf.tls_*, cf.bot_management.ja*). */
+/* ffi: begin */
+struct moon_tls_session;
+
+enum moon_tls_text {
+    MOON_TLS_VERSION,            /* "TLSv1.3" */
+    MOON_TLS_CIPHER,             /* OpenSSL's name */
+    MOON_TLS_CLIENT_RANDOM,      /* base64 of 32 bytes */
+    MOON_TLS_CIPHERS_SHA1,       /* tls/hello_trace.h says what the rest is */
+    MOON_TLS_EXTENSIONS_SHA1,
+    MOON_TLS_EXTENSIONS_SHA1_LE,
+    MOON_TLS_JA3,
+    MOON_TLS_JA4,
+    MOON_TLS_TEXT_COUNT
+};
+/* ffi: end */
+
+/* Server side, once established; each is computed at the first question. Empty, never NULL, where nothing is known: the acceptor keeps no
+ * descriptions, or the ClientHello was beyond its limit. */
+struct moon_str moon_tls_session_text(struct moon_tls_session *session, enum moon_tls_text which);
+/* Bytes of the (first) ClientHello, without the four of the handshake header. */
+unsigned moon_tls_session_hello_length(const struct moon_tls_session *session);
 const char *moon_tls_session_version(const struct moon_tls_session *session); /* "TLSv1.3" */
 const char *moon_tls_session_cipher(const struct moon_tls_session *session);
 /* Why the session failed, for the log: constant or owned by the session; "" when it did not. Client side: says when the

@@ -36,25 +36,11 @@ struct moon_texts {
 
 /* ---- what can be written down ---- */
 
-static bool is_text(const ASN1_STRING *value) {
-    int type = ASN1_STRING_type(value);
-    unsigned char *utf8 = NULL;
-    if (type != V_ASN1_UTF8STRING && type != V_ASN1_BMPSTRING && type != V_ASN1_UNIVERSALSTRING)
-        return true; /* every byte has a meaning, or the whole is shown in hex */
-    int len = ASN1_STRING_to_UTF8(&utf8, value);
-    OPENSSL_free(utf8);
-    return len >= 0;
-}
-
-static bool is_writable_name(const X509_NAME *name) {
+/* That text is text in its own encoding is a condition of OpenSSL's for reading a certificate at all. */
+static bool is_short_name(const X509_NAME *name) {
     const unsigned char *der;
     size_t len;
-    if (!X509_NAME_get0_der(name, &der, &len) || len > NAME_BYTES)
-        return false;
-    for (int i = 0; i < X509_NAME_entry_count(name); i++)
-        if (!is_text(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(name, i))))
-            return false;
-    return true;
+    return X509_NAME_get0_der(name, &der, &len) && len <= NAME_BYTES;
 }
 
 static int extension_bytes(const X509 *certificate, int nid) {
@@ -78,7 +64,7 @@ bool moon_texts_possible(X509 *leaf) {
     if (X509_get_extension_flags(leaf) & EXFLAG_INVALID)
         return false;
     ERR_set_mark(); /* called inside handshakes: the errors before are not ours to forget */
-    bool possible = is_writable_name(X509_get_subject_name(leaf)) && is_writable_name(X509_get_issuer_name(leaf)) &&
+    bool possible = is_short_name(X509_get_subject_name(leaf)) && is_short_name(X509_get_issuer_name(leaf)) &&
                     has_readable_lists(leaf);
     ERR_pop_to_mark();
     return possible;

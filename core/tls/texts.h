@@ -46,8 +46,8 @@ enum moon_certificate_list {
 };
 /* ffi: end */
 
-/* False for a certificate whose names nobody could write down or look through: a subject or issuer beyond 4 KiB or with text
- * that is none in its own encoding, more than 16 KiB or 1024 entries of alternative names, malformed extensions. Such a certificate is
+/* False for a certificate whose names nobody could write down or look through: a subject or issuer beyond 4 KiB, more
+ * than 16 KiB or 1024 entries of alternative names, malformed extensions. Such a certificate is
  * never verified (tls/peer.c), so that a text of a verified one is never cut or missing. */
 bool moon_texts_possible(X509 *leaf);
 

@@ -21,7 +21,7 @@ describe("moongate.fields", function()
 
     for _, field in ipairs(fields.list) do
       it(("has a type and one line of help for %s"):format(field.name), function()
-        assert.truthy(({ String = true, Boolean = true, IP = true, Integer = true })[field.type])
+        assert.truthy(({ String = true, Boolean = true, IP = true, Integer = true, ["Array<String>"] = true, ["Array<IP>"] = true })[field.type])
         assert.truthy(#field.help > 10 and not field.help:find("\n"))
       end)
     end
@@ -74,12 +74,109 @@ describe("moongate.fields", function()
       end)
     end
 
-    for _, name in ipairs { "issuer_dn", "subject_dn", "issuer_ski", "ski", "serial", "fingerprint_sha256" } do
-      it(("reads cf.tls_client_auth.cert_%s"):format(name), function()
-        set(facts.certificate[name], "text of " .. name)
-        assert.equal("text of " .. name, read("cf.tls_client_auth.cert_" .. name))
+    describe("of a certificate", function()
+      local tls, certs, peer
+      local TEXTS = { "issuer_dn", "subject_dn", "issuer_dn_legacy", "subject_dn_legacy", "serial", "issuer_serial", "fingerprint_sha256",
+        "fingerprint_sha1", "not_before", "not_after", "ski", "issuer_ski", "rfc9440", "chain_rfc9440" }
+      local LISTS = { "san_dns", "san_uri", "san_email", "san_ip", "eku" }
+
+      setup(function()
+        tls, certs = require "spec.support.cdef_tls", require "spec.support.certs"
+        local ca = certs.ca("Fields")
+        local leaf = certs.leaf(ca, { subject = "/C=NL/CN=pump", eku = "clientAuth,1.2.3",
+          san = "DNS:a.test,DNS:b.test,URI:urn:x,email:p@a.test,IP:192.0.2.1" })
+        peer = ffi.gc(tls.C.moon_peer_new(nil), function(it) tls.C.moon_peer_free(ffi.new("struct moon_peer *[1]", it)) end)
+        local list = { tls.x509(leaf.pem), tls.x509(ca.pem) }
+        tls.C.moon_peer_present(peer, list[1], tls.stack(list), tls.trust(ca.pem), os.time())
       end)
-    end
+
+      before_each(function() facts.certificate.peer = peer end)
+      after_each(function() facts.certificate.peer = nil end)
+
+      local function field_of(name)
+        return name:match("^san_") and "mg.cert." .. name:gsub("_", ".") or name == "eku" and "mg.cert.eku" or "cf.tls_client_auth.cert_" .. name
+      end
+
+      for _, name in ipairs(TEXTS) do
+        it(("reads %s, and nothing where there is none"):format(field_of(name)), function()
+          local expected = tls.certificate_text(peer, name)
+          assert.is_true(#expected > 0)
+          assert.equal(expected, read(field_of(name)))
+          facts.certificate.peer = nil
+          assert.equal("", read(field_of(name)))
+        end)
+      end
+
+      for _, name in ipairs(LISTS) do
+        it(("reads %s, and nothing where there is none"):format(field_of(name)), function()
+          local expected = tls.certificate_list(peer, name)
+          assert.is_true(#expected > 0)
+          local list = read(field_of(name))
+          assert.equal(#expected, list.n)
+          for i, value in ipairs(expected) do assert.equal(value, list[i]) end
+          facts.certificate.peer = nil
+          assert.equal(0, read(field_of(name)).n)
+        end)
+      end
+
+      it("reads the names as RFC 2253 writes them", function()
+        assert.equal("CN=pump,C=NL", read "cf.tls_client_auth.cert_subject_dn_rfc2253")
+        assert.equal("CN=Fields", read "cf.tls_client_auth.cert_issuer_dn_rfc2253")
+      end)
+
+      it("reads the hash of its public key", function()
+        assert.equal((tls.certificate_text(peer, "spki_sha256")), read "mg.cert.spki_sha256")
+      end)
+
+      it("reads that its texts are too large only when they are", function()
+        for _, name in ipairs { "cert_rfc9440_too_large", "cert_chain_rfc9440_too_large" } do
+          assert.is_false(read("cf.tls_client_auth." .. name))
+        end
+        local big = certs.leaf(nil, { extensions = { "1.2.3.4=ASN1:FORMAT:HEX,OCT:" .. ("00"):rep(13000) } })
+        local list = { tls.x509(big.pem), tls.x509(big.pem) }
+        tls.C.moon_peer_present(peer, list[1], tls.stack(list), nil, os.time())
+        for _, name in ipairs { "cert_rfc9440", "cert_chain_rfc9440" } do
+          assert.is_true(read("cf.tls_client_auth." .. name .. "_too_large"))
+          assert.equal("", read("cf.tls_client_auth." .. name))
+        end
+      end)
+    end)
+
+    describe("of a TLS session", function()
+      local tls, server
+      local TEXTS = { ["cf.tls_version"] = "VERSION", ["cf.tls_cipher"] = "CIPHER", ["cf.tls_client_random"] = "CLIENT_RANDOM",
+        ["cf.tls_ciphers_sha1"] = "CIPHERS_SHA1", ["cf.tls_client_extensions_sha1"] = "EXTENSIONS_SHA1",
+        ["cf.tls_client_extensions_sha1_le"] = "EXTENSIONS_SHA1_LE", ["cf.bot_management.ja3_hash"] = "JA3",
+        ["cf.bot_management.ja4"] = "JA4" }
+
+      setup(function()
+        tls = require "spec.support.cdef_tls"
+        local certs, loop = require "spec.support.certs", require "spec.support.tls_loop"
+        local identity = certs.leaf(certs.ca("Server"), { eku = "serverAuth", san = "DNS:a.test" })
+        server = loop.server { { name = "a.test", policy = tls.policy(identity) } }
+        loop.join(server, loop.openssl { name = "a.test" })
+        assert(server:established())
+      end)
+
+      before_each(function() facts.tls = server.raw end)
+      after_each(function() facts.tls = nil end)
+
+      for name, which in pairs(TEXTS) do
+        it(("reads %s, and nothing without TLS"):format(name), function()
+          local expected = tls.text(tls.C.moon_tls_session_text(server.raw, tls.C["MOON_TLS_" .. which]))
+          assert.is_true(#expected > 0)
+          assert.equal(expected, read(name))
+          facts.tls = nil
+          assert.equal("", read(name))
+        end)
+      end
+
+      it("reads the length of the ClientHello", function()
+        assert.is_true(read "cf.tls_client_hello_length" > 100)
+        facts.tls = nil
+        assert.equal(0, read "cf.tls_client_hello_length")
+      end)
+    end)
 
     for _, name in ipairs { "presented", "verified", "revoked" } do
       it(("reads cf.tls_client_auth.cert_%s"):format(name), function()

@@ -252,11 +252,25 @@ end
 function M.facts(peer, trust, now)
   local box = ffi.new("struct moon_certificate_facts")
   C.moon_peer_facts(peer, trust, now, box)
-  local told = { presented = box.presented, verified = box.verified, revoked = box.revoked, error = box.verify_error }
+  local told = { presented = box.presented, verified = box.verified, revoked = box.revoked, error = box.verify_error,
+    lacks_usage = box.lacks_usage }
   for _, name in ipairs { "subject_dn", "issuer_dn", "issuer_ski", "ski", "serial", "fingerprint_sha256" } do
-    told[name] = unit.text(box[name])
+    told[name] = M.certificate_text(box.peer, name)
   end
   return told
+end
+
+--- A text of a peer by the name of its field ("subject_dn"), and whether it is too large; its lists likewise ("san_dns").
+function M.certificate_text(peer, name)
+  local view = ffi.new("struct moon_str")
+  local code = C.moon_peer_text(peer, C["MOON_CERTIFICATE_" .. name:upper()], view)
+  return unit.text(view), code == 1
+end
+
+function M.certificate_list(peer, name)
+  local view, list = ffi.new("struct moon_str"), {}
+  while C.moon_peer_entry(peer, C["MOON_CERTIFICATE_" .. name:upper()], #list, view) do list[#list + 1] = unit.text(view) end
+  return list
 end
 
 return M

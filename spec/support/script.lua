@@ -140,7 +140,6 @@ function Worker:adopt(snapshot)
 end
 
 local DEFAULTS = { method = "GET", uri = "/", path = "/", query = "", user_agent = "spec", ray = "0123456789abcdef" }
-local CERTIFICATE = { "subject_dn", "issuer_dn", "issuer_ski", "ski", "serial", "fingerprint_sha256" }
 
 --- Fills the facts of one request.
 ---@param request table host, members of struct moon_facts by name, `ip` as raw bytes, `certificate` as a table
@@ -162,7 +161,7 @@ function Worker:fill(request)
   facts.certificate.presented = certificate.presented or false
   facts.certificate.verified = certificate.verified or false
   facts.certificate.revoked = certificate.revoked or false
-  for _, name in ipairs(CERTIFICATE) do set(facts.certificate[name], certificate[name] or "") end
+  facts.certificate.peer = certificate.peer
   facts.host = C.moon_snapshot_find(self.snapshot.handle, unit.str(request.host))
   facts.host_id = facts.host ~= nil and facts.host.id or 0
   self.kept = kept

@@ -34,7 +34,7 @@ describe("tls.peer", function()
     it("without a certificate presents nothing and verifies nothing, with any trust set", function()
       for _, trust in ipairs { acme_trust, beta_trust } do
         local facts = tls.facts(peer_of(nil), trust, now)
-        assert.same({ presented = false, verified = false, revoked = false, error = 0, subject_dn = "", issuer_dn = "",
+        assert.same({ presented = false, verified = false, revoked = false, lacks_usage = false, error = 0, subject_dn = "", issuer_dn = "",
           issuer_ski = "", ski = "", serial = "", fingerprint_sha256 = "" }, facts)
       end
     end)
@@ -85,6 +85,32 @@ describe("tls.peer", function()
         seen[#seen + 1] = tls.facts(peer, trust, now).verified
       end
       assert.same({ true, false, true, false, true }, seen)
+    end)
+
+    it("follows revocations of the same set from request to request, and keeps the certificate verified", function() -- M-16, M-27
+      local function denying(...)
+        return tls.trust_with { pems = { acme.pem }, denials = { ... } }
+      end
+      local fingerprint = tls.facts(peer_of(pump, acme_trust), acme_trust, now).fingerprint_sha256
+      local peer = peer_of(pump, acme_trust)
+      for _, case in ipairs {
+        { acme_trust, false }, { denying { "", fingerprint }, true }, { denying { "", ("0"):rep(64) }, false },
+        { denying({ "", ("0"):rep(64) }, { "", fingerprint }), true }, { acme_trust, false },
+      } do
+        local facts = tls.facts(peer, case[1], now)
+        assert.is_true(facts.verified)
+        assert.equal(case[2], facts.revoked)
+      end
+    end)
+
+    it("looks again when a revocation list ends", function()
+      local list = tls.crl((certs.crl(acme, { this_update = now - 3600, next_update = now + 100 })), acme.pem)
+      local trust = tls.trust_with { pems = { acme.pem }, crls = { { list } } }
+      local peer = peer_of(pump, trust)
+      assert.is_true(tls.facts(peer, trust, now + 99).verified)
+      local facts = tls.facts(peer, trust, now + 100)
+      assert.is_false(facts.verified)
+      assert.equal(12, facts.error)
     end)
 
     it("notices a set of the same names with another key", function()
@@ -175,28 +201,38 @@ describe("tls.peer", function()
     it("are empty for identifiers that are not there", function()
       local facts = facts_of { extensions = { "subjectKeyIdentifier=none", "authorityKeyIdentifier=none" } }
       assert.equal("", facts.ski)
-      assert.equal("", facts.issuer_ski)
       assert.is_true(facts.verified)
     end)
 
-    it("of absurd length are left out, and the certificate is not verified", function()
+    it("of absurd length make a certificate that is not verified", function()
       local subject = "/CN=x"
       for i = 1, 200 do subject = subject .. "/OU=" .. i .. ("\195\171"):rep(28) end
       local facts = facts_of { subject = subject }
       assert.is_true(facts.presented)
       assert.is_false(facts.verified)
       assert.equal(REJECTED, facts.error)
-      assert.equal("", facts.subject_dn)
-      assert.equal("", facts.fingerprint_sha256)
+      assert.equal(64, #facts.fingerprint_sha256)
     end)
 
-    it("stay valid while the peer lives", function()
+    it("are written once and stay valid while the peer lives", function()
       local peer = peer_of(pump, acme_trust)
-      local first, second = ffi.new("struct moon_certificate_facts"), ffi.new("struct moon_certificate_facts")
-      C.moon_peer_facts(peer, acme_trust, now, first)
-      C.moon_peer_facts(peer, beta_trust, now + 5, second)
-      assert.equal("CN=pump-17", tls.text(first.subject_dn))
-      assert.equal(first.subject_dn.data, second.subject_dn.data)
+      local first, second = ffi.new("struct moon_str"), ffi.new("struct moon_str")
+      C.moon_peer_text(peer, C.MOON_CERTIFICATE_SUBJECT_DN, first)
+      tls.facts(peer, beta_trust, now + 5)
+      C.moon_peer_text(peer, C.MOON_CERTIFICATE_SUBJECT_DN, second)
+      assert.equal("CN=pump-17", tls.text(first))
+      assert.equal(first.data, second.data)
+    end)
+
+    it("are empty for a peer that presented nothing, and for none", function()
+      for _, peer in ipairs { peer_of(nil), false } do
+        for which = 0, tonumber(C.MOON_CERTIFICATE_TEXT_COUNT) - 1 do
+          local view = ffi.new("struct moon_str")
+          assert.equal(0, C.moon_peer_text(peer or nil, which, view))
+          assert.equal("", tls.text(view))
+        end
+        assert.same({}, tls.certificate_list(peer or nil, "san_dns"))
+      end
     end)
   end)
 

@@ -390,6 +390,77 @@ describe("tls.session", function()
     end)
   end)
 
+  describe("the description of the client", function()
+    local TEXTS = { "CIPHERS_SHA1", "EXTENSIONS_SHA1", "EXTENSIONS_SHA1_LE", "JA3", "JA4" }
+    local function told(server, which) return tls.text(C.moon_tls_session_text(server.raw, C["MOON_TLS_" .. which])) end
+
+    -- What a trace of the first flight says: record header, then the message.
+    local function traced(flight)
+      local raw = ffi.gc(C.moon_hello_trace_new(tls.str(flight:sub(6, 5 + flight:byte(4) * 256 + flight:byte(5)))), function(it)
+        C.moon_hello_trace_free(ffi.new("struct moon_hello_trace *[1]", it))
+      end)
+      return tls.text(C.moon_hello_trace_ja3(raw)), tls.text(C.moon_hello_trace_ja4(raw))
+    end
+
+    for version, name in pairs { [TLS12] = "TLSv1.2", [TLS13] = "TLSv1.3" } do
+      it(("is that of its ClientHello, with %s"):format(name), function()
+        local flight
+        local server = shake({ name = "open.test", version = version }, function(bytes)
+          flight = flight or bytes
+          return bytes
+        end)
+        local ja3, ja4 = traced(flight)
+        assert.equal(ja3, told(server, "JA3"))
+        assert.equal(ja4, told(server, "JA4"))
+        assert.equal(version == TLS13 and "t13d" or "t12d", ja4:sub(1, 4))
+        assert.equal(#flight - 5 - 4, C.moon_tls_session_hello_length(server.raw))
+        assert.equal(name, told(server, "VERSION"))
+        assert.equal(server:cipher(), told(server, "CIPHER"))
+        -- the random value lies behind record header, message header and version
+        assert.equal((certs.openssl("base64 -A -in " .. certs.write(flight:sub(12, 43)))), told(server, "CLIENT_RANDOM"))
+      end)
+    end
+
+    it("is that of the first ClientHello when another group is asked for", function()
+      local flights = {}
+      local server = shake({ name = "open.test", version = TLS13, groups = "P-521:P-384" }, function(bytes)
+        flights[#flights + 1] = bytes
+        return bytes
+      end)
+      assert.is_true(server:established())
+      assert.equal("\22", flights[2]:sub(7, 12):match("\22"), "a second ClientHello is expected")
+      local ja3 = traced(flights[1])
+      assert.equal(ja3, told(server, "JA3"))
+      assert.equal(#flights[1] - 9, C.moon_tls_session_hello_length(server.raw))
+    end)
+
+    it("is of the whole message, in however many records it came", function()
+      local first = true
+      local server = shake({ name = "open.test" }, function(bytes)
+        if not first then return bytes end
+        first = false
+        return loop.shred(bytes)
+      end)
+      local other = shake { name = "open.test" }
+      assert.equal(told(other, "JA3"), told(server, "JA3"))
+      assert.equal(C.moon_tls_session_hello_length(other.raw), C.moon_tls_session_hello_length(server.raw))
+    end)
+
+    it("is not kept where the acceptor is told so", function()
+      local own = { terms[1] }
+      local before = loop.server(own)
+      C.moon_tls_acceptor_describe(own.acceptor[0], false)
+      local server, client = loop.server(own), loop.openssl { name = "open.test" }
+      loop.join(server, client)
+      assert.is_true(server:established())
+      for _, which in ipairs(TEXTS) do assert.equal("", told(server, which)) end
+      assert.is_true(C.moon_tls_session_hello_length(server.raw) > 0)
+      assert.equal(44, #told(server, "CLIENT_RANDOM"))
+      loop.join(before, loop.openssl { name = "open.test" })
+      for _, which in ipairs(TEXTS) do assert.is_true(#told(before, which) > 0) end
+    end)
+  end)
+
   describe("a spoilt byte", function()
     it("in a record fails the session with an alert, once", function()
       local server, client = shake { name = "open.test" }
