@@ -65,7 +65,11 @@ local function check_members(what, given, known)
   for key in pairs(given) do
     if not known[key] then fail("moongate.%s: unknown member %q", what, tostring(key)) end
   end
-  for key, kind in pairs(known) do
+  local names = {}
+  for key in pairs(known) do names[#names + 1] = key end
+  table.sort(names) -- so that of several mistakes it is always the same that is told
+  for _, key in ipairs(names) do
+    local kind = known[key]
     local optional = kind:sub(-1) == "?"
     local wanted = optional and kind:sub(1, -2) or kind
     local value = given[key]

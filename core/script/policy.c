@@ -18,6 +18,7 @@
 #define STRETCHES 10        /* a request may use this many budgets in all: the hard stop */
 #define HOOK_INSTRUCTIONS 100
 #define PATTERN_STEPS 2000000 /* per stretch; some tens of nanoseconds each */
+#define LINES_PER_SECOND 20
 #define VALUE_DEPTH 4       /* of tables that pass between two states */
 #define VALUE_ELEMENTS 10000
 
@@ -151,10 +152,15 @@ int moon_policy_enter(struct moon_policy *policy, int arguments, int results) {
 void moon_policy_tell(struct moon_policy *policy, const char *what, const char *detail) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
-    if (now.tv_sec == policy->told) {
+    if (now.tv_sec != policy->told) {
+        policy->told = now.tv_sec;
+        policy->told_lines = 0;
+    }
+    if (policy->told_lines == LINES_PER_SECOND) {
         policy->suppressed++;
         return;
     }
+    policy->told_lines++;
     moon_log_begin(policy->log, MOON_LOG_ERROR, "policy", what);
     moon_log_str(policy->log, "ray", policy->call.facts.ray);
     moon_log_str(policy->log, "host", policy->call.facts.http_host);
@@ -162,7 +168,6 @@ void moon_policy_tell(struct moon_policy *policy, const char *what, const char *
     if (policy->suppressed)
         moon_log_int(policy->log, "suppressed", policy->suppressed);
     moon_log_end(policy->log);
-    policy->told = now.tv_sec;
     policy->suppressed = 0;
 }
 

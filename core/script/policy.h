@@ -108,7 +108,8 @@ struct moon_policy {
     char *origin_keys[MOON_POLICY_ORIGINS];
     unsigned next_origin;
 
-    time_t told;
+    time_t told; /* the second of the last line about a failure */
+    unsigned told_lines; /* in that second */
     unsigned suppressed;
 };
 
@@ -130,7 +131,7 @@ void moon_policy_begin(struct moon_policy *policy);
 /* Calls what lies below `arguments` on the stack, for the request that `serial` tells: 0 and the results; else the
  * error, with traceback, as one text on the stack. */
 int moon_policy_enter(struct moon_policy *policy, int arguments, int results);
-/* One line a second at most: a policy that fails does so at every request. */
+/* Some lines a second at most: a policy that fails may do so at every request. */
 void moon_policy_tell(struct moon_policy *policy, const char *what, const char *detail);
 
 #endif

@@ -68,7 +68,8 @@ local function merged(given)
 end
 
 --- A gateway that is not started: directory and configuration file only.
----@param options { config: table|nil, origin: table|nil, zone: string|nil }|nil
+--- files: name → text, written beside the configuration file.
+---@param options { config: table|nil, origin: table|nil, zone: string|nil, files: table<string, string>|nil }|nil
 ---@return table gateway
 function M.new(options)
   options = options or {}
@@ -79,6 +80,7 @@ function M.new(options)
     failures = failures(),
   }, Gateway)
   shell.write(self.config_path, M.config_text(self.config))
+  for name, text in pairs(options.files or {}) do shell.write(directory .. "/" .. name, text) end
   return self
 end
 
