@@ -41,20 +41,21 @@ static int on_client_hello(SSL *ssl, int *alert, void *unused) {
     moon_assert(hello);
     hello->has_name = false;
     if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &len)) {
-        struct moon_str name;
-        if (!read_name_list(bytes, len, &name))
+        struct moon_str sent;
+        if (!read_name_list(bytes, len, &sent))
             return refuse(hello, alert, SSL_AD_DECODE_ERROR, "malformed server name extension");
-        if (moon_hostname_normalise(hello->name, name, false) < 0)
+        if (moon_hostname_normalise(hello->name, sent, false) < 0)
             return refuse(hello, alert, SSL_AD_UNRECOGNIZED_NAME, "invalid server name");
         hello->has_name = true;
     }
-    struct moon_tls_choice choice =
-        hello->choose(hello->data, hello->has_name ? moon_str_of(hello->name) : MOON_STR_NONE);
+    struct moon_str name = hello->has_name ? moon_str_of(hello->name) : MOON_STR_NONE;
+    struct moon_tls_choice choice = hello->choose(hello->data, name);
     if (!choice.policy)
         return refuse(hello, alert, SSL_AD_UNRECOGNIZED_NAME, "no terms for this server name");
+    if (!moon_tls_policy_covers(choice.policy, name))
+        return refuse(hello, alert, SSL_AD_UNRECOGNIZED_NAME, "no certificate covers this server name");
     hello->resumable = choice.resumable && SSL_CTX_sess_get_new_cb(SSL_get_SSL_CTX(ssl));
-    if (!moon_tls_policy_apply(choice.policy, choice.trust, hello->has_name ? moon_str_of(hello->name) : MOON_STR_NONE,
-                               hello->resumable, ssl))
+    if (!moon_tls_policy_apply(choice.policy, choice.trust, name, hello->resumable, ssl))
         return refuse(hello, alert, SSL_AD_INTERNAL_ERROR, "out of memory");
     moon_trust_unref(&hello->trust);
     hello->trust = moon_trust_ref(choice.trust);

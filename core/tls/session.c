@@ -93,8 +93,8 @@ static void on_hello(struct moon_tls_session *session, const void *bytes, size_t
         session->trace = moon_hello_trace_new(moon_str(bytes, len));
 }
 
-/* Sees every record, and every handshake message once it is complete. Counts what keeps us busy without bringing anything, in both versions: by the type of the
- * record, or in TLS 1.3, where all are disguised as data, by the type inside. */
+/* Sees every record, and every handshake message once it is complete. Counts what keeps us busy without bringing
+ * anything, in both versions: by the type of the record, or in TLS 1.3, where all are disguised as data, by the type inside. */
 static void on_record(int writing, int version, int type, const void *bytes, size_t len, SSL *ssl, void *data) {
     struct moon_tls_session *session = data;
     if (!writing && session->state == ESTABLISHED && (type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE) &&

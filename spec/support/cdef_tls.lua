@@ -32,6 +32,7 @@ size_t BIO_ctrl_pending(BIO *);
 X509 *PEM_read_bio_X509(BIO *, X509 **, void *, void *);
 EVP_PKEY *PEM_read_bio_PrivateKey(BIO *, EVP_PKEY **, void *, void *);
 void X509_free(X509 *);
+int X509_cmp(const X509 *, const X509 *);
 const ASN1_INTEGER *X509_get0_serialNumber(const X509 *);
 void EVP_PKEY_free(EVP_PKEY *);
 int X509_NAME_print_ex(BIO *, const X509_NAME *, int, unsigned long);
@@ -81,7 +82,7 @@ const char *ERR_reason_error_string(unsigned long);
 void ERR_clear_error(void);
 ]]
 
-local HEADERS = { "tls/crypto.h", "tls/serials.h", "tls/crl.h", "tls/trust.h", "tls/texts.h", "tls/hello_trace.h", "tls/verified.h", "tls/peer.h", "tls/policy.h",
+local HEADERS = { "tls/crypto.h", "tls/serials.h", "tls/crl.h", "tls/trust.h", "tls/texts.h", "tls/hello_trace.h", "tls/verified.h", "tls/peer.h", "tls/ciphers.h", "tls/policy.h",
   "tls/sessions.h", "tls/hello.h", "tls/client.h",
   "tls/certificate.h", "tls/local_ca.h", "tls/session.h", "tls/keyring.h" }
 
@@ -221,9 +222,18 @@ end
 
 --- A policy for a certificate of spec.support.certs; min_version 0x0303 (TLS 1.2) by default.
 ---@param certificate table { chain, key }
-function M.policy(certificate, min_version)
+---@param options { max_version: integer, ciphers: string[], second: table, strict: boolean }|nil
+function M.policy(certificate, min_version, options)
   local terms, diag = ffi.new("struct moon_tls_terms"), M.diag()
+  options = options or {}
   terms.min_version = min_version or 0x0303
+  terms.max_version, terms.strict_name = options.max_version or 0, options.strict or false
+  local names = ffi.new("struct moon_str[?]", #(options.ciphers or {}) + 1)
+  for i, name in ipairs(options.ciphers or {}) do names[i - 1] = M.str(name) end
+  terms.ciphers, terms.cipher_count = names, #(options.ciphers or {})
+  if options.second then
+    terms.second_certificates, terms.second_private_key = M.str(options.second.chain), M.str(options.second.key)
+  end
   terms.certificates, terms.private_key = M.str(certificate.chain), M.str(certificate.key)
   local out = ffi.new("struct moon_tls_policy *[1]")
   if C.moon_tls_policy_new(out, terms, diag) ~= 0 then

@@ -123,7 +123,7 @@ function Session:cipher() return ffi.string(C.moon_tls_session_cipher(self.raw))
 local Client = {}
 Client.__index = Client
 
---- A client of OpenSSL's: { name, certificate (of certs), chain (PEM list beside it), version, alpn, groups, ciphers,
+--- A client of OpenSSL's: { name, certificate (of certs), chain (PEM list beside it), version, alpn, groups, ciphers, signatures,
 --- session }.
 function M.openssl(options)
   local ctx = ffi.gc(C.SSL_CTX_new(C.TLS_client_method()), C.SSL_CTX_free)
@@ -134,6 +134,9 @@ function M.openssl(options)
   end
   if options.groups then assert(C.SSL_CTX_ctrl(ctx, SSL_CTRL_SET_GROUPS, 0, ffi.cast("char *", options.groups)) == 1) end
   if options.ciphers then assert(C.SSL_CTX_set_cipher_list(ctx, options.ciphers) == 1) end
+  if options.signatures then -- SSL_CTRL_SET_SIGALGS_LIST
+    assert(C.SSL_CTX_ctrl(ctx, 98, 0, ffi.cast("char *", options.signatures)) == 1)
+  end
   if options.alpn then C.SSL_CTX_set_alpn_protos(ctx, options.alpn, #options.alpn) end
   local keep = {}
   if options.certificate then

@@ -9,11 +9,12 @@ local C = tls.C
 local VERSIONS = { ["TLSv1.2"] = 0x0303, ["TLSv1.3"] = 0x0304 }
 
 describe("tls.sessions", function()
-  local policy, acme, beta, pump, acme_trust, both_trust
+  local certificate, policy, acme, beta, pump, acme_trust, both_trust
 
   setup(function()
     local server_ca = certs.ca("Server Root")
-    policy = tls.policy(certs.leaf(server_ca, { cn = "a.test", eku = "serverAuth", san = "DNS:a.test,DNS:b.test,DNS:open.test" }))
+    certificate = certs.leaf(server_ca, { cn = "a.test", eku = "serverAuth", san = "DNS:a.test,DNS:b.test,DNS:open.test" })
+    policy = tls.policy(certificate)
     acme, beta = certs.ca("Acme Root"), certs.ca("Beta Root")
     pump = certs.leaf(acme, { cn = "pump-17" })
     acme_trust, both_trust = tls.trust(acme.pem), tls.trust(acme.pem, beta.pem)
@@ -88,6 +89,19 @@ describe("tls.sessions", function()
         local session = first(terms, { name = "a.test", version = version, certificate = pump })
         terms[1].trust = both_trust
         assert.is_false((resume(terms, session, { name = "a.test", version = version })))
+      end)
+
+      it("makes a full handshake after the ciphers of the name have changed, and not after they were set anew", function()
+        local function with(...) return assert(tls.policy(certificate, 0x0303, { ciphers = { ... } })) end
+        local terms = terms_with()
+        terms[1].policy = with("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA")
+        local session = first(terms, { name = "a.test", version = version })
+        terms[1].policy = with("ECDHE-ECDSA-AES256-GCM-SHA384")
+        assert.is_false((resume(terms, session, { name = "a.test", version = version })))
+        terms[1].policy = with("ECDHE-ECDSA-AES128-SHA", "ECDHE-ECDSA-AES128-GCM-SHA256")
+        session = first(terms, { name = "a.test", version = version })
+        terms[1].policy = with("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA")
+        assert.is_true((resume(terms, session, { name = "a.test", version = version })))
       end)
 
       it("resumes when the set was replaced by an equal one", function()
