@@ -5,6 +5,8 @@
 -- at a fixed address: no table, no closure, no garbage but the string itself, which LuaJIT interns. What is costly to know (texts of
 -- certificates, fingerprints of clients) is not in the struct: its accessor asks C, which computes it once per connection.
 
+local absent_fields = require "moongate.absent_fields"
+local http_fields = require "moongate.http_fields"
 local rules = require "moongate.rules"
 
 local M = {}
@@ -19,6 +21,9 @@ local M = {}
 ---@field too_large string|nil   instead of `from`: whether that text is too large to be shown
 ---@field entries string|nil     instead of `from`: the list, MOON_CERTIFICATE_…
 ---@field tls string|nil         instead of `from`: the text, MOON_TLS_… (core/tls/session.h)
+---@field get function|nil       instead of `from`: from the view of the head (http_fields.lua)
+---@field constant any           instead of `from`: the same for every request
+---@field absent boolean|nil     known by name only (absent_fields.lua)
 
 ---@type moongate.fields.Field[]
 M.list = {
@@ -196,7 +201,46 @@ M.list = {
     name = "cf.bot_management.ja4", type = "String", tls = "JA4",
     help = "The JA4 fingerprint of the client.",
   },
+  { name = "raw.http.request.uri", type = "String", from = "raw_uri", help = "Path and query before normalisation." },
+  { name = "raw.http.request.uri.path", type = "String", from = "raw_path", help = "The path before normalisation." },
+  {
+    name = "http.request.timestamp.sec", type = "Integer", get = function(head) return math.floor(head:get "time" / 1000) end,
+    help = "UNIX seconds of the request.",
+  },
+  {
+    name = "http.request.timestamp.msec", type = "Integer", get = function(head) return head:get "time" % 1000 end,
+    help = "The milliseconds of that second.",
+  },
+  {
+    name = "cf.random_seed", type = "Bytes", get = function(head) return head:get "seed" end,
+    help = "32 random bytes, the same during one request.",
+  },
+  {
+    name = "cf.zone.name", type = "String", get = function(head) return head:get "zone" end,
+    help = "The zone's own name.",
+  },
+  { name = "cf.zone.plan", type = "String", constant = "ENT", help = 'Always "ENT".' },
+  { name = "cf.edge.client_tcp", type = "Boolean", constant = true, help = "Always true: requests come over TCP." },
+  {
+    name = "cf.edge.server_ip", type = "IP", get = function(head) return head:get("edge").ip end,
+    help = "The address that the client connected to.",
+  },
+  {
+    name = "cf.edge.server_port", type = "Integer", get = function(head) return head:get("edge").port end,
+    help = "The port that the client connected to.",
+  },
+  {
+    name = "cf.edge.l4.delivery_rate", type = "Integer", get = function(head) return head:get("tcp").delivery_rate end,
+    help = "The connection's delivery rate in bytes a second, as the kernel measures it; 0 when unknown.",
+  },
+  {
+    name = "cf.timings.client_tcp_rtt_msec", type = "Integer", get = function(head) return head:get("tcp").rtt end,
+    help = "The connection's smoothed round-trip time in milliseconds.",
+  },
 }
+
+for _, row in ipairs(http_fields.list) do M.list[#M.list + 1] = row end
+for _, row in ipairs(absent_fields.list()) do M.list[#M.list + 1] = row end
 
 -- How a member of each type becomes a value of the rules language.
 local READ = {
@@ -234,8 +278,15 @@ local function body_of(field, C)
   return "return " .. (field.expression or READ[field.type]:gsub("%%s", field.from))
 end
 
+local function missing() return nil end
+
 -- One chunk per accessor: the JIT compiler then sees each as a function of its own, with facts as a constant.
-local function accessor(field, facts, bridge, view)
+local function accessor(field, facts, bridge, view, head)
+  if field.absent then return missing end
+  if field.get then
+    local get = field.get
+    return function() return get(head) end
+  end
   local source = ("local facts, read, C, view, nothing = ...\nreturn function()\n%s\nend\n"):format(body_of(field, bridge.C))
   return assert(loadstring(source, "=" .. field.name))(facts, bridge.ffi.string, bridge.C, view, { n = 0 })
 end
@@ -244,12 +295,14 @@ local more_fields, more_functions = {}, {} -- what policy files declare, with ac
 
 local function schema(facts, bridge)
   local view = bridge and bridge.ffi.new("struct moon_str")
+  local head = bridge and http_fields.head(facts, bridge)
   local declared = {}
   for i, field in ipairs(M.list) do
     declared[i] = {
       name = field.name,
       type = field.type,
-      access = facts and accessor(field, facts, bridge, view) or nil,
+      constant = field.constant,
+      access = facts and field.constant == nil and accessor(field, facts, bridge, view, head) or nil,
     }
   end
   for _, field in ipairs(more_fields) do

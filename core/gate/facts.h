@@ -16,15 +16,19 @@ struct moon_host; /* opaque to Lua; see moon_host_… in the bridge */
 struct moon_facts {
     struct moon_str http_host;  /* normalised effective host */
     struct moon_str method;
-    struct moon_str uri;        /* path and query, as the origin will see them */
+    struct moon_str uri;        /* path and query, normalised, as the origin will see them */
     struct moon_str path;
     struct moon_str query;
+    struct moon_str raw_uri;    /* as the client wrote them */
+    struct moon_str raw_path;
     struct moon_str user_agent;
     struct moon_str ray;
     const struct moon_http_field *fields;
     size_t field_count;
     unsigned char ip[16];
     int ip_len;                 /* 4 or 16 */
+    int socket;                 /* the connection's descriptor, to ask the kernel about it */
+    uint64_t serial;            /* of the request, on this thread: what was made for another one is of no use */
     bool ssl;
     int minor_version;
     struct moon_certificate_facts certificate;

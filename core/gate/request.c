@@ -8,6 +8,7 @@
 #include "gate/forward.h"
 #include "gate/record.h"
 #include "gate/respond.h"
+#include "http/normalise.h"
 #include "http/parse.h"
 
 /* What is read and dropped of a body that nobody wants, rather than closing the connection. */
@@ -368,7 +369,11 @@ static void fill_facts(struct moon_request *request, const struct moon_host *hos
     facts->uri = request->uri;
     facts->path = request->path;
     facts->query = request->has_query ? request->query : MOON_STR("");
+    facts->raw_uri = request->raw_uri;
+    facts->raw_path = request->raw_path;
     facts->user_agent = user_agent;
+    facts->serial++;
+    facts->socket = conn->stream.fd;
     facts->ray = moon_str_of(request->ray);
     facts->fields = worker->head.fields;
     facts->field_count = worker->head.field_count;
@@ -449,6 +454,28 @@ void moon_request_go_on(struct moon_request *request) {
         moon_respond_page(request, 404, "no section answers for the host any more", true);
 }
 
+/* From here on there is one spelling of the path, for rules, log and origin. False when the arena is full. */
+static bool normalise(struct moon_request *request) {
+    request->raw_uri = request->uri;
+    request->raw_path = request->path;
+    if (moon_http_path_is_normal(request->path))
+        return true;
+    size_t query = request->has_query ? request->query.len + 1 : 0;
+    char *room = moon_arena_take(&request->arena, 3 * request->path.len + query);
+    if (!room)
+        return false;
+    size_t len = moon_http_normalise_path(room, request->path);
+    if (query) {
+        room[len] = '?';
+        if (query > 1)
+            memcpy(room + len + 1, request->query.data, query - 1);
+        request->query = moon_str(room + len + 1, query - 1);
+    }
+    request->path = moon_str(room, len);
+    request->uri = moon_str(room, len + query);
+    return true;
+}
+
 static void serve_world(struct moon_request *request, struct moon_str user_agent) {
     struct moon_conn *conn = request->conn;
     struct moon_worker *worker = conn->worker;
@@ -463,6 +490,10 @@ static void serve_world(struct moon_request *request, struct moon_str user_agent
         request->target.host[name.len] = 0;
         request->target.host_len = name.len;
         request->host = moon_str(request->target.host, name.len);
+    }
+    if (!normalise(request)) {
+        moon_respond_page(request, 414, "the path is too long to be normalised", true);
+        return;
     }
     if (request->body.framing == MOON_HTTP_LENGTH && request->body.left > worker->options->limits.body) {
         body_refused(request, 413, "the body is too large");

@@ -39,6 +39,8 @@ struct moon_request {
     struct moon_str method;
     struct moon_str uri;
     struct moon_str path;
+    struct moon_str raw_uri; /* before normalisation; not kept beyond the rules */
+    struct moon_str raw_path;
     struct moon_str host; /* effective, normalised; views target.host */
     struct moon_http_target target;
     struct moon_http_body body; /* reader of the request's body */

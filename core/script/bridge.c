@@ -1,5 +1,13 @@
 #include "script/bridge.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <time.h>
+
+#include "net/address.h"
+#include "tls/crypto.h"
+
 #ifndef MOONGATE_VERSION
 #error "MOONGATE_VERSION comes from the build"
 #endif
@@ -50,6 +58,36 @@ void moon_ffi_tls_text(struct moon_tls_session *session, int which, struct moon_
 
 unsigned moon_ffi_tls_hello_length(const struct moon_tls_session *session) {
     return session ? moon_tls_session_hello_length(session) : 0;
+}
+
+int moon_ffi_local_address(int socket, unsigned char *ip, unsigned *port) {
+    struct moon_address address = {.len = sizeof address.sock};
+    *port = 0;
+    if (getsockname(socket, &address.sock.any, &address.len) != 0)
+        return 0;
+    *port = moon_address_port(&address);
+    return moon_address_ip(&address, ip);
+}
+
+void moon_ffi_tcp_info(int socket, uint64_t *rtt_us, uint64_t *delivery_rate) {
+    struct tcp_info info;
+    socklen_t len = sizeof info;
+    *rtt_us = *delivery_rate = 0;
+    memset(&info, 0, sizeof info); /* an older kernel fills less */
+    if (getsockopt(socket, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        return;
+    *rtt_us = info.tcpi_rtt;
+    *delivery_rate = info.tcpi_delivery_rate;
+}
+
+double moon_ffi_time_ms(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec * 1000 + (double)(now.tv_nsec / 1000000);
+}
+
+void moon_ffi_seed(char *room, size_t size) {
+    moon_random(room, size);
 }
 
 /* Lua hands in any number; a line with an odd level is better than no line. */

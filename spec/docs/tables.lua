@@ -4,7 +4,7 @@
 
 local M = {}
 
-M.PAGES = { "docs/admin-api.md", "docs/expressions.md" }
+M.PAGES = { "docs/admin-api.md", "docs/expressions.md", "docs/fields.md" }
 
 local function row(...) return "| " .. table.concat({ ... }, " | ") .. " |" end
 
@@ -72,7 +72,15 @@ end
 function tables.fields()
   local lines = { row("Field", "Type", "Meaning"), row("---", "---", "---") }
   for _, field in ipairs(require("moongate.fields").list) do
-    lines[#lines + 1] = row(code(field.name), code(field.type), field.help)
+    if not field.absent then lines[#lines + 1] = row(code(field.name), code(field.type), field.help) end
+  end
+  return lines
+end
+
+function tables.absent_fields()
+  local lines = { row("Field", "Type"), row("---", "---") }
+  for _, field in ipairs(require("moongate.fields").list) do
+    if field.absent then lines[#lines + 1] = row(code(field.name), code(field.type)) end
   end
   return lines
 end
