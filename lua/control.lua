@@ -8,10 +8,8 @@
 
 local bridge = require "moongate.ffi"
 local fields = require "moongate.fields"
-local json = require "moongate.json"
 local reach = require "moongate.reach"
-local rules = require "moongate.rules"
-local ruleset = require "moongate.ruleset"
+local section_rules = require "moongate.section_rules"
 local secrets = require "moongate.secrets"
 
 local C, ffi = bridge.C, bridge.ffi
@@ -229,37 +227,26 @@ local function policy_for(names)
   return known
 end
 
--- An accessor for every field: the control plane compiles rules, but no request ever comes by.
-local NO_VALUES = setmetatable({}, { __index = function() return function() end end })
+local function digest(text)
+  return (M.sha256(text):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end))
+end
 
--- The rules as the workers will read them, proven by the same steps that a worker takes.
-local function rules_of(list)
-  local usable, message, index = ruleset.check(list)
-  if not usable then
-    return refusal("rules", ("rule %d: %s"):format(index, message))
+local reader, reads_with -- and the schema that it was made for
+
+-- The rules as the workers will read them, proven by the same steps that a worker takes. What was read is let go: until the
+-- next garbage collection the reader finds it again, which is when the zones of one account are built one after the other.
+local function rules_of(document)
+  local schema = fields.schema()
+  if reads_with ~= schema then
+    reader, reads_with = section_rules.reader(schema), schema
   end
-  local document, diagnostic
-  document, diagnostic, index = rules.document(fields.schema(), list)
-  if not document then
-    return refusal("rules", ("rule %d: %s"):format(index, diagnostic.message))
-  end
-  local ruleset_of_all
-  ruleset_of_all, diagnostic, index = document:specialise { access = NO_VALUES }
-  if not ruleset_of_all then
-    return refusal("rules", ("rule %d: %s"):format(index, diagnostic.message))
-  end
-  local carried = {}
-  for i, rule in ipairs(list) do
-    carried[i] = {
-      id = rule.id,
-      ref = rule.ref,
-      action = rule.action,
-      expression = rule.expression,
-      enabled = rule.enabled ~= false,
-      action_parameters = rule.action_parameters,
-    }
-  end
-  return json.encode(json.array(carried))
+  local text = section_rules.encode(document, digest)
+  local read, message = reader:read(text)
+  if not read then return refusal("rules", message) end
+  local proven
+  proven, message = section_rules.prove(read)
+  if not proven then return refusal("rules", message) end
+  return text
 end
 
 -- Which names the certificates of a zone carry: the first list is the zone's own and every host that it covers; hosts deeper
@@ -328,12 +315,12 @@ end
 ---@field holds table
 
 --- Builds and proves everything of one zone. Changes nothing that is served.
----@param document { id: string, name: string, version: integer, hosts: table[], rules: table[] }
+---@param document { id: string, name: string, version: integer, hosts: table[], rules: table[] }  admin/document.lua says all
 ---@return moongate.control.Section|nil
 ---@return moongate.control.Diagnostic|nil
 function M.section(document)
   attached()
-  local carried, err = rules_of(document.rules or {})
+  local carried, err = rules_of(document)
   if not carried then return nil, err end
   local made, place = policies_of(document)
   if not made then return nil, place end

@@ -2,7 +2,6 @@
 
 local certs = require "spec.support.certs"
 local script = require "spec.support.script"
-local json = require "moongate.json"
 local unit = require "spec.support.unit"
 
 local bridge = require "moongate.ffi"
@@ -182,7 +181,9 @@ describe("moongate.control", function()
 
     for _, case in ipairs {
       { "a rule that does not parse", { rules = { { id = "1", action = "block", expression = "nonsense" } } }, "rules" },
-      { "an action that nobody performs", { rules = { { id = "1", action = "skip", expression = "true" } } }, "rules" },
+      { "an action that nobody performs", { rules = { { id = "1", action = "rewrite", expression = "true" } } }, "rules" },
+      { "a list that is not there", { rules = { { id = "1", action = "block", expression = "ip.src in $office" } } }, "rules" },
+      { "an account's rule that does not parse", { account_rules = { { id = "1", action = "block", expression = "nonsense" } } }, "rules" },
       { "a CA that is no certificate", { hosts = { { name = "api.example.com", trust = { "x" } } } }, "trust of api.example.com" },
       { "a CA that is a leaf", { hosts = { { name = "api.example.com", trust = { leaf.pem } } } }, "trust of api.example.com" },
       { "an origin without a scheme", { hosts = { { name = "api.example.com", origin = { url = "127.0.0.1" } } } },
@@ -205,19 +206,27 @@ describe("moongate.control", function()
       assert.truthy(err.text:find("rule 2", 1, true))
     end)
 
-    it("carries the rules as JSON that a worker reads", function()
-      local section = assert(control.section(document { rules = {
-        { id = "1", ref = "r", action = "block", expression = 'http.host eq "\195\164"', description = "left out",
-          action_parameters = { response = { status_code = 403, content = "x", content_type = "text/plain" } } },
-      } }))
+    it("carries the rules as text that a worker reads", function()
+      local section = assert(control.section(document {
+        rules = {
+          { id = "1", ref = "r", action = "block", expression = 'http.host eq "\195\164"', description = "left out",
+            action_parameters = { response = { status_code = 403, content = "x", content_type = "text/plain" } } },
+          { id = "2", action = "execute", expression = "ip.src in $office", action_parameters = { id = "c" } },
+        },
+        account_rules = { { id = "3", action = "log", expression = "ssl" } },
+        rulesets = { c = { { id = "4", action = "block", expression = "ssl" } } },
+        lists = { office = { kind = "ip", items = "192.0.2.0/24" } },
+      }))
       local view = ffi.new("struct moon_str[1]")
       C.moon_ffi_section_rules(section.handle, view)
-      local list = assert(json.decode(unit.text(view[0])))
-      assert.equal(1, #list)
-      assert.equal('http.host eq "\195\164"', list[1].expression)
-      assert.equal(403, list[1].action_parameters.response.status_code)
-      assert.is_true(list[1].enabled)
-      assert.is_nil(list[1].description)
+      local text = unit.text(view[0])
+      assert.is_nil(text:find("left out", 1, true))
+      local read = assert(require("moongate.section_rules").reader(require("moongate.fields").schema()):read(text))
+      assert.equal("account", read.entries[1].kind)
+      local decision = read.entries[2].segments[1].decisions[1]
+      assert.same({ "1", "x", 403 }, { decision.id.text, decision.content.text, decision.status })
+      assert.equal("c", read.entries[2].segments[1].execute)
+      assert.is_true(read.lists.office.contains "\192\0\2\1")
     end)
 
     it("gives each host an id that is never used twice", function()
