@@ -201,7 +201,7 @@ describe("moongate.admin.auth", function()
       gate = assert(support.start { config = { admin = config } })
     end
     local function get(token, address)
-      return gate:call("GET", "/accounts", nil, { token = token, address = address })
+      return gate:call("GET", "/accounts", nil, { token = token, address = address or "198.51.100.7" })
     end
 
     it("are counted down in the headers", function()
@@ -210,10 +210,21 @@ describe("moongate.admin.auth", function()
       assert.equal("3", answer.headers["x-ratelimit-limit"])
       assert.equal("2", answer.headers["x-ratelimit-remaining"])
       assert.equal("Mon, 02 Feb 2026 02:45:00 GMT", answer.headers["x-ratelimit-reset"])
-      local refused = gate:call("GET", "/zones/x")
+      local refused = gate:call("GET", "/zones/x", nil, { address = "198.51.100.7" })
       assert.equal(404, refused.status)
       assert.equal("1", refused.headers["x-ratelimit-remaining"])
       assert.is_nil(ask({}).headers["x-ratelimit-limit"])
+    end)
+
+    it("from the machine itself are not counted", function()
+      start { requests = 2, requests_per_second = 2 }
+      for _, address in ipairs { "127.0.0.1", "127.9.9.9", "::1" } do
+        for _ = 1, 5 do
+          local answer = get(nil, address)
+          assert.equal(200, answer.status)
+          assert.is_nil(answer.headers["x-ratelimit-limit"])
+        end
+      end
     end)
 
     it("have no such headers without a limit", function()
