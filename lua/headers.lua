@@ -10,7 +10,7 @@ local raise = require("moongate.blame").raise
 local C, ffi = bridge.C, bridge.ffi
 
 local concat = table.concat
-local setmetatable, tostring, type = setmetatable, tostring, type
+local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
 local lower = string.lower
 
 local M = {}
@@ -117,7 +117,7 @@ local function set(state, name, value)
   local key = check_change(state, name)
   if value == nil then
     remove(state, key)
-  elseif type(value) == "table" then
+  elseif type(value) == "table" and getmetatable(value) == nil then
     local checked = {}
     for i = 1, #value do checked[i] = check_value(name, value[i]) end
     remove(state, key)

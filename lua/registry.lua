@@ -44,7 +44,7 @@ local DECLARATIONS_MAX = 1000 -- of each kind
 -- First segments of names that are the language's own, now or later; a policy's names stay out of their way.
 local RESERVED = { cf = true, http = true, ip = true, mg = true, raw = true, ssl = true, tcp = true, udp = true }
 -- What a request has besides its fields.
-local MEMBERS = { headers = true, body = true, ray = true }
+local MEMBERS = { headers = true, body = true, ray = true, route = true }
 
 -- As policy files may write a type, besides the words of the rules language.
 local WORDS = { string = "String", boolean = "Boolean", integer = "Integer", ip = "IP" }

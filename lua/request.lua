@@ -59,10 +59,10 @@ local nodes = {}
 function NODE.__index(node, segment)
   local own = nodes[node]
   local child = own.children[segment]
+  check_turn()
   if child == nil then
     raise(("there is no field %s.%s"):format(own.name, tostring(segment)))
   end
-  check_turn()
   if nodes[child] then return child end
   return child()
 end
@@ -71,7 +71,7 @@ function NODE.__newindex(node)
   raise(("the fields under %s cannot be changed"):format(nodes[node].name))
 end
 
--- A name that is a field and the beginning of others (http.request.uri) is a node that passes for its text where it can.
+-- A folder that is a field as well passes for its text where it can.
 function NODE.__tostring(node)
   local own = nodes[node]
   if not own.accessor then return "fields " .. own.name end
@@ -89,20 +89,30 @@ local function new_node(name)
   return node
 end
 
+-- Fields that are the beginning of others, and are written as such: their own text is had by req["http.request.uri"]. Of all other
+-- fields the dots give the value, whatever begins with their name.
+local FOLDERS = { ["http.request.uri"] = true, ["raw.http.request.uri"] = true }
+
 local function place(name, accessor)
   local children, path = root, nil
   for segment, dot in name:gmatch("([^.]+)(%.?)") do
     path = path and path .. "." .. segment or segment
     local present = children[segment]
     if dot == "" then
-      if nodes[present] then nodes[present].accessor = accessor else children[segment] = accessor end
+      if FOLDERS[name] then
+        present = present or new_node(name)
+        nodes[present].accessor = accessor
+        children[segment] = present
+      else
+        children[segment] = accessor
+      end
       return
     end
-    if not nodes[present] then
-      local owner = new_node(path)
-      nodes[owner].accessor = present
-      children[segment] = owner
-      present = owner
+    if present == nil then
+      present = new_node(path)
+      children[segment] = present
+    elseif not nodes[present] then
+      return -- a field of its own
     end
     children = nodes[present].children
   end
@@ -116,6 +126,13 @@ local current -- the request object of the present turn
 local function readable(kind, accessor)
   if kind.kind == "String" or kind.kind == "Boolean" or kind.kind == "Integer" then return accessor end
   return function() return values.from_rules(kind, accessor()) end
+end
+
+local function accessor_of(field)
+  if field.constant ~= nil then
+    return function() return field.constant end
+  end
+  return readable(field.type, field.access)
 end
 
 local evaluate -- set by attach: runs a policy's function where nothing may wait
@@ -142,7 +159,7 @@ function M.attach(struct, options)
   call, current, evaluate = struct, options.current, options.evaluate
   local schema = fields.bind(struct.facts)
   for _, field in pairs(fields.list) do
-    accessors[field.name] = readable(schema.fields[field.name].type, schema.fields[field.name].access)
+    accessors[field.name] = accessor_of(schema.fields[field.name])
   end
   for index, field in ipairs(registry.fields) do
     if accessors[field.name] then error(("the field %q is the rules language's own"):format(field.name), 0) end
@@ -157,12 +174,13 @@ local function read_fields()
   return call.facts.fields, tonumber(call.facts.field_count)
 end
 
-local body_reader -- set by task.lua
+local body_reader, router -- set by task.lua
 
---- Who reads bodies.
----@param reader fun(req: moongate.Request, limit: integer|nil): string
-function M.read_bodies_with(reader)
-  body_reader = reader
+--- Who reads bodies, and who sends requests elsewhere.
+---@param reader fun(limit: integer|nil): string
+---@param route fun(url: string, options: table|nil)
+function M.serve_with(reader, route)
+  body_reader, router = reader, route
 end
 
 --- The request's body, whole. Waits for it; in handlers only.
@@ -170,7 +188,15 @@ end
 ---@return string
 function Request:body(limit)
   live(self)
-  return body_reader(self, limit)
+  return body_reader(limit)
+end
+
+--- Sends the request to another origin than that of its host. In on("request") only.
+---@param url string  http://host[:port] or https://host[:port]
+---@param options { host_header: string|nil, sni: string|nil, ca: string|nil }|nil
+function Request:route(url, options)
+  live(self)
+  router(url, options)
 end
 
 local function headers_of(req, state)
@@ -192,7 +218,7 @@ local META = { __metatable = false }
 function META.__index(req, name)
   local state = live(req)
   if name == "headers" then return headers_of(req, state) end
-  if name == "body" then return Request.body end
+  if name == "body" or name == "route" then return Request[name] end
   if name == "ray" then return ffi.string(call.facts.ray.data, call.facts.ray.len) end
   local accessor = accessors[name]
   if accessor then return accessor() end

@@ -251,7 +251,7 @@ function M.sleep(seconds)
   wait()
 end
 
-local function read_body(_, limit)
+local function read_body(limit)
   limit = limit or BODY_MAX
   if type(limit) ~= "number" or not (limit >= 0 and limit <= BODY_MAX) then
     raise(("the limit must be a number of bytes up to %d"):format(BODY_MAX))
@@ -334,6 +334,26 @@ local function order_of(options)
   return order, kept
 end
 
+local ROUTE = { host_header = "string", sni = "string", ca = "string" }
+
+local function route(url, options)
+  if not running or running.handler then raise("req:route() is for on(\"request\")") end
+  if type(url) ~= "string" then raise("req:route() expects the URL of an origin") end
+  for key, value in pairs(options or {}) do
+    if type(value) ~= ROUTE[key] then
+      raise(ROUTE[key] and ("req:route(): %s must be a text"):format(key) or ("req:route(): unknown member %q"):format(tostring(key)))
+    end
+  end
+  options = options or {}
+  local kept = { url, options.host_header or "", options.sni or "", options.ca or "" }
+  local order = ffi.new("struct moon_ffi_route")
+  put(order.url, kept[1])
+  put(order.host_header, kept[2])
+  put(order.sni, kept[3])
+  put(order.ca, kept[4])
+  check_begun(C.moon_ffi_task_route(policy, order, diag))
+end
+
 local function always() end
 
 --- Asks another server and waits for its whole answer.
@@ -358,7 +378,7 @@ end
 ---@param call_at ffi.cdata*
 function M.attach(policy_at, call_at)
   policy, call = policy_at, call_at
-  request.read_bodies_with(read_body)
+  request.serve_with(read_body, route)
 end
 
 return M

@@ -53,6 +53,7 @@ static void release(struct moon_request *request) {
     if (request->consumer == MOON_CONSUME_PROXY || request->exchange.terms)
         moon_proxy_release(request);
     moon_buf_free(&request->collected);
+    moon_origin_terms_unref(&request->route);
     moon_arena_reset(&request->arena);
     moon_list_prepend(&worker->requests, &request->link);
     worker->spare_requests++;
@@ -108,6 +109,10 @@ bool moon_request_keep(struct moon_request *request, struct moon_facts *facts) {
         return false;
     *head = request->conn->worker->head;
     if (!copy_fields(&request->arena, head))
+        return false;
+    facts->raw_uri = moon_arena_copy(&request->arena, request->raw_uri);
+    facts->raw_path = moon_arena_copy(&request->arena, request->raw_path);
+    if (!facts->raw_uri.data || !facts->raw_path.data)
         return false;
     const struct moon_http_field *user_agent = moon_http_find(head, MOON_STR("user-agent"));
     head->method = request->method;
@@ -438,12 +443,13 @@ static bool pass_rules(struct moon_request *request, const struct moon_host *hos
 }
 
 static void to_origin(struct moon_request *request, const struct moon_host *host) {
-    if (!host->origin)
+    struct moon_origin_terms *origin = request->route ? request->route : host->origin;
+    if (!origin)
         moon_respond_page(request, 530, "the host has no origin", true);
     else if (!detach(request))
         moon_respond_page(request, 431, "the head is too large", true);
     else
-        moon_proxy_begin(request, host->origin);
+        moon_proxy_begin(request, origin);
 }
 
 void moon_request_go_on(struct moon_request *request) {

@@ -81,6 +81,7 @@ struct moon_request {
     void *script;                /* the upper floor's, until hooks->gone; NULL: none */
     struct moon_http_head *head; /* its own copy, once kept; in the arena */
     bool wants_body;             /* with MOON_CONSUME_SCRIPT */
+    struct moon_origin_terms *route; /* counted: instead of the host's origin; NULL: that one */
     struct moon_added_fields to_origin;
     struct moon_added_fields to_client;
 };

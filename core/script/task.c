@@ -211,6 +211,16 @@ static enum moon_hook_step conclude(struct moon_policy *policy, struct moon_requ
     return step;
 }
 
+/* The request of the task is the present one. Its host is that of the snapshot of now. */
+static void become_present(struct moon_task *task) {
+    struct moon_policy *policy = task->policy;
+    policy->serial = task->serial;
+    policy->spent = task->spent;
+    policy->call.facts = task->facts;
+    policy->call.facts.host = moon_snapshot_find(worker_of(task->request)->snapshot, task->request->host);
+    policy->has_facts = true;
+}
+
 /* ---- hooks ---- */
 
 enum moon_hook_step moon_task_request(struct moon_policy *policy, struct moon_request *request) {
@@ -231,9 +241,7 @@ bool moon_task_response(struct moon_policy *policy, struct moon_request *request
     int top = lua_gettop(L);
     if (!task)
         return true;
-    policy->serial = task->serial;
-    policy->spent = task->spent;
-    policy->call.facts = task->facts;
+    become_present(task);
     policy->call.status = head->status;
     policy->call.fields = head->fields;
     policy->call.field_count = head->field_count;
@@ -302,9 +310,7 @@ static void on_wake(uv_timer_t *timer) {
     int top = lua_gettop(L);
     moon_conn_turn_begin(conn);
     const char *failure = outcome_of(task, room, sizeof room);
-    policy->serial = task->serial;
-    policy->spent = task->spent;
-    policy->call.facts = task->facts;
+    become_present(task);
     policy->request = request;
     lua_pushvalue(L, MOON_POLICY_RESUME);
     lua_pushnumber(L, task->serial);
@@ -375,14 +381,18 @@ int moon_ffi_task_body(struct moon_policy *policy, size_t limit, struct moon_dia
 }
 
 /* Where it goes, from the cache or made anew. Counted for the cache, borrowed by the caller. */
-static struct moon_origin_terms *terms_of(struct moon_policy *policy, const struct moon_ffi_fetch *fetch,
+static struct moon_origin_terms *terms_of(struct moon_policy *policy, const struct moon_ffi_route *route,
                                           struct moon_diag *diag) {
+    const struct moon_str parts[] = {route->url, route->host_header, route->sni, route->ca};
     struct moon_buf key;
     struct moon_origin_terms *found = NULL;
+    int rc = 0;
     moon_buf_init(&key, 1024 * 1024);
-    moon_buf_append_str(&key, fetch->base);
-    moon_buf_append(&key, " ", 1);
-    int rc = moon_buf_append_str(&key, fetch->ca);
+    for (size_t i = 0; i < MOON_COUNT(parts) && rc == 0; i++) {
+        rc = moon_buf_append_str(&key, parts[i]);
+        if (rc == 0)
+            rc = moon_buf_append(&key, "\n", i + 1 < MOON_COUNT(parts) ? 1 : 0);
+    }
     if (rc == 0)
         rc = moon_buf_append(&key, "", 1);
     if (rc) {
@@ -395,8 +405,12 @@ static struct moon_origin_terms *terms_of(struct moon_policy *policy, const stru
         if (policy->origin_keys[i] && strcmp(policy->origin_keys[i], text) == 0)
             found = policy->origins[i];
     if (!found) {
-        struct moon_origin_options options = {
-            .url = fetch->base, .ca = fetch->ca, .verify = true, .client = policy->shared->client};
+        struct moon_origin_options options = {.url = route->url,
+                                              .host_header = route->host_header,
+                                              .sni = route->sni,
+                                              .ca = route->ca,
+                                              .verify = true,
+                                              .client = policy->shared->client};
         unsigned place = policy->next_origin;
         if (moon_origin_terms_new(&found, &options, diag) == 0) {
             moon_origin_terms_unref(&policy->origins[place]);
@@ -408,6 +422,15 @@ static struct moon_origin_terms *terms_of(struct moon_policy *policy, const stru
     }
     moon_buf_free(&key);
     return found;
+}
+
+int moon_ffi_task_route(struct moon_policy *policy, const struct moon_ffi_route *route, struct moon_diag *diag) {
+    struct moon_origin_terms *terms = policy->request ? terms_of(policy, route, diag) : NULL;
+    if (!terms)
+        return MOON_EREFUSED;
+    moon_origin_terms_unref(&policy->request->route);
+    policy->request->route = moon_origin_terms_ref(terms);
+    return 0;
 }
 
 static int write_request(struct moon_buf *out, const struct moon_ffi_fetch *fetch) {
@@ -441,7 +464,8 @@ static bool is_idempotent(struct moon_str method) {
 
 int moon_ffi_task_fetch(struct moon_policy *policy, const struct moon_ffi_fetch *fetch, struct moon_diag *diag) {
     struct moon_buf bytes;
-    struct moon_origin_terms *terms = terms_of(policy, fetch, diag);
+    const struct moon_ffi_route route = {.url = fetch->base, .ca = fetch->ca};
+    struct moon_origin_terms *terms = terms_of(policy, &route, diag);
     if (!terms)
         return MOON_EREFUSED;
     moon_buf_init(&bytes, FETCH_HEAD_MAX + FETCH_BODY_MAX);

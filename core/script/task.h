@@ -25,6 +25,14 @@ struct moon_ffi_fetch {
     double seconds; /* until it is given up */
 };
 
+/* Another origin (gate/origin_terms.h), with the server verified. Empty texts: not given. */
+struct moon_ffi_route {
+    struct moon_str url;
+    struct moon_str host_header;
+    struct moon_str sni;
+    struct moon_str ca;
+};
+
 /* Of the request whose turn it is. Each says that it will be resumed, so the coroutine must yield: 0; a negative code
  * with diag when there is nothing to wait for. */
 MOON_FFI int moon_ffi_task_sleep(struct moon_policy *policy, double seconds, struct moon_diag *diag);
@@ -32,6 +40,9 @@ MOON_FFI int moon_ffi_task_fetch(struct moon_policy *policy, const struct moon_f
                                  struct moon_diag *diag);
 /* 1: the whole body is in the call's `body`. 0: wait. More than `limit` bytes are answered with 413. */
 MOON_FFI int moon_ffi_task_body(struct moon_policy *policy, size_t limit, struct moon_diag *diag);
+/* The request goes there instead of its host's origin, once the policies let it. */
+MOON_FFI int moon_ffi_task_route(struct moon_policy *policy, const struct moon_ffi_route *route,
+                                 struct moon_diag *diag);
 /* ffi: end */
 
 enum moon_hook_step moon_task_request(struct moon_policy *policy, struct moon_request *request);
