@@ -11,9 +11,11 @@ local fields = require "moongate.fields"
 local reach = require "moongate.reach"
 local section_rules = require "moongate.section_rules"
 local secrets = require "moongate.secrets"
+local tls_policies = require "moongate.tls_policies"
+local trust_sets = require "moongate.trust_sets"
 
 local C, ffi = bridge.C, bridge.ffi
-local diag, refusal, refused, view, views = reach.diag, reach.refusal, reach.refused, reach.view, reach.views
+local diag, refusal, refused, view = reach.diag, reach.refusal, reach.refused, reach.view
 
 local M = {}
 
@@ -21,7 +23,6 @@ local CERTIFICATES_MAX = 32       -- MOON_CERTIFICATES_MAX of core/tls/certifica
 local PUBLISH_DEADLINE_MS = 5000
 local FIRST_DEADLINE_MS = 120000  -- at start every worker reads every section, and nobody waits for an answer
 local NAMES_PER_CERTIFICATE = 100 -- more names make every handshake of the zone heavier
-local REISSUE_SECONDS = 90 * 86400 -- a certificate of the local CA lives 397 days; one that is built anew is younger
 local FALLBACK_NAME = "moongate.invalid" -- for clients that name no host or one that nobody serves
 
 -- Handles are small for Lua's garbage collector whatever they hold in C (a TLS context, thousands of hosts), so it would be in no
@@ -143,31 +144,16 @@ function M.match_key(pem, private_key)
   return true
 end
 
+--- What a revocation list says about itself; refused when it is none of that CA's (core/tls/crl.h says what else is).
+---@param list moongate.trust_sets.Crl
+---@return { this_update: integer, next_update: integer|nil, count: integer }|nil
+---@return moongate.control.Diagnostic|nil
+M.revocation_list = trust_sets.describe
+
 -- ---- parts of a section ----
 
 -- Shared while a section holds them: content → handle.
-local trusts = setmetatable({}, { __mode = "v" })
 local origins = setmetatable({}, { __mode = "v" })
-local policies = setmetatable({}, { __mode = "v" }) -- values: { handle, issued }
-
-local function build_trust(pems)
-  local list, kept = views(pems)
-  local out = ffi.new("struct moon_trust *[1]")
-  if C.moon_ffi_trust_new(out, list, #kept, diag) ~= 0 then
-    return refused()
-  end
-  return ffi.gc(out[0], C.moon_ffi_trust_free)
-end
-
-local function trust_of(pems)
-  local key = table.concat(pems, "\0")
-  local found, err = trusts[key], nil
-  if not found then
-    found, err = build_trust(pems)
-    trusts[key] = found
-  end
-  return found, err
-end
 
 local function text_of(value)
   return type(value) == "string" and value or ""
@@ -200,31 +186,6 @@ local function origin_of(origin)
     origins[key] = found
   end
   return found, err
-end
-
-local function issue(names)
-  local list, kept = views(names)
-  local out = ffi.new("struct moon_tls_policy *[1]")
-  if C.moon_ffi_policy_issue(out, attached(), list, #kept, diag) ~= 0 then
-    return refused()
-  end
-  return ffi.gc(out[0], C.moon_ffi_policy_free)
-end
-
--- TLS terms with a certificate of the local CA for these names; the same as long as the names are.
-local function policy_for(names)
-  local key, now = table.concat(names, ","), M.now()
-  local known = policies[key]
-  if known and now - known.issued < REISSUE_SECONDS then
-    return known
-  end
-  local handle, err = issue(names)
-  if not handle then
-    return nil, err
-  end
-  known = { handle = handle, issued = now }
-  policies[key] = known
-  return known
 end
 
 local function digest(text)
@@ -271,30 +232,47 @@ local function certificate_names(zone, hosts)
   return lists, place
 end
 
-local function policies_of(document)
-  local lists, place = certificate_names(document.name, document.hosts)
-  local made = {}
-  for number, names in ipairs(lists) do
-    local policy, err = policy_for(names)
-    if not policy then
-      err.where = "certificate"
-      return nil, err
-    end
-    made[number] = policy
-  end
-  return made, place
-end
-
 local function located(err, host, part)
   local where = part .. " of " .. host.name
   err.where = err.where ~= "" and where .. ": " .. err.where or where
   return nil, err
 end
 
-local function add_host(section, host, policy)
+-- The zone's policy and those of its hosts by name. Hosts with equal terms share one, as far as one certificate covers them.
+local function policies_of(document)
+  local lists, place = certificate_names(document.name, document.hosts)
+  local all, of_host = {}, {}
+  local function policy_for(terms, number)
+    local policy, err = tls_policies.of(attached(), terms, lists[number])
+    if policy then all[#all + 1] = policy end
+    return policy, err
+  end
+  local of_zone = tls_policies.merge(document.tls)
+  local made = {} -- list number → policy of the zone's terms
+  for number in ipairs(lists) do
+    local err
+    made[number], err = policy_for(of_zone, number)
+    if not made[number] then
+      err.where = err.where ~= "" and "tls: " .. err.where or "tls"
+      return nil, err
+    end
+  end
+  for _, host in ipairs(document.hosts) do
+    local number = place[host.name]
+    of_host[host.name] = made[number]
+    if host.tls then
+      local policy, err = policy_for(tls_policies.merge(document.tls, host.tls), number)
+      if not policy then return located(err, host, "tls") end
+      of_host[host.name] = policy
+    end
+  end
+  return { zone = made[1], of_host = of_host, all = all }
+end
+
+local function add_host(section, host, policy, trust_options)
   local trust, origin, err
   if host.trust and #host.trust > 0 then
-    trust, err = trust_of(host.trust)
+    trust, err = trust_sets.of(host.trust, host.trust_options or trust_options)
     if not trust then return located(err, host, "trust") end
   end
   if host.origin then
@@ -315,21 +293,24 @@ end
 ---@field holds table
 
 --- Builds and proves everything of one zone. Changes nothing that is served.
----@param document { id: string, name: string, version: integer, hosts: table[], rules: table[] }  admin/document.lua says all
+---@param document { id: string, name: string, version: integer, hosts: table[], rules: table[] }  admin/document.lua says all; in
+--- addition `tls` (moongate.tls_policies.Terms) and `trust_options` (moongate.trust_sets.Options) of the zone and of each host, whose
+--- `tls` goes before the zone's member by member, and whose `trust_options` take the place of the zone's
 ---@return moongate.control.Section|nil
 ---@return moongate.control.Diagnostic|nil
 function M.section(document)
   attached()
   local carried, err = rules_of(document)
   if not carried then return nil, err end
-  local made, place = policies_of(document)
-  if not made then return nil, place end
+  local policies
+  policies, err = policies_of(document)
+  if not policies then return nil, err end
   local name = document.name
-  local handle = C.moon_ffi_section_new(name, #name, carried, #carried, made[1].handle)
-  local section = { handle = ffi.gc(handle, C.moon_ffi_section_free), holds = { made } }
+  local handle = C.moon_ffi_section_new(name, #name, carried, #carried, policies.zone.handle)
+  local section = { handle = ffi.gc(handle, C.moon_ffi_section_free), holds = { policies.all } }
   for _, host in ipairs(document.hosts) do
     local ok
-    ok, err = add_host(section, host, made[place[host.name]])
+    ok, err = add_host(section, host, policies.of_host[host.name], document.trust_options)
     if not ok then return nil, err end
   end
   C.moon_ffi_section_seal(handle, control)
@@ -341,21 +322,24 @@ end
 --- Puts sections together. Changes nothing that is served.
 ---@param generation integer
 ---@param sections moongate.control.Section[]
+---@param options { strict_sni: boolean|nil }|nil  strict: who names no host, or one that nobody serves, gets no handshake at all
 ---@return table|nil snapshot  opaque
 ---@return moongate.control.Diagnostic|nil
-function M.snapshot(generation, sections)
-  attached()
-  local fallback, err = policy_for { FALLBACK_NAME }
-  if not fallback then
-    err.where = "certificate"
-    return nil, err
+function M.snapshot(generation, sections, options)
+  local fallback, err
+  if not (options and options.strict_sni) then
+    fallback, err = tls_policies.of(attached(), {}, { FALLBACK_NAME })
+    if not fallback then
+      err.where = "certificate"
+      return nil, err
+    end
   end
   local list = ffi.new("struct moon_section *[?]", #sections + 1)
   for i, section in ipairs(sections) do
     list[i - 1] = section.handle
   end
   local out = ffi.new("struct moon_snapshot *[1]")
-  if C.moon_ffi_snapshot_new(out, generation, list, #sections, fallback.handle, diag) ~= 0 then
+  if C.moon_ffi_snapshot_new(out, generation, list, #sections, fallback and fallback.handle, diag) ~= 0 then
     return refused()
   end
   -- The sections are counted by the snapshot; `fallback` is held so that the next snapshot finds it.

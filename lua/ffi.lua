@@ -7,7 +7,7 @@
 local ffi = require "ffi"
 
 -- What this side was written against: MOON_FFI_ABI of core/script/bridge.h.
-local ABI = 3
+local ABI = 4
 
 ffi.cdef(require "moongate.cdef")
 

@@ -83,49 +83,31 @@ void moon_ffi_wipe(void *data, size_t size) {
     moon_wipe(data, size);
 }
 
-/* ---- trust sets and policies ---- */
+/* ---- trust sets ---- */
 
-int moon_ffi_trust_new(struct moon_trust **out, const struct moon_str *pems, size_t count, struct moon_diag *diag) {
-    return moon_trust_new(out, pems, count, diag);
+int moon_ffi_crl_new(struct moon_crl **out, struct moon_str text, struct moon_str issuer, struct moon_diag *diag) {
+    return moon_crl_new(out, text, issuer, diag);
+}
+
+void moon_ffi_crl_describe(const struct moon_crl *crl, int64_t *this_update, int64_t *next_update, size_t *count) {
+    *this_update = moon_crl_this_update(crl);
+    *next_update = moon_crl_next_update(crl);
+    *count = moon_crl_count(crl);
+}
+
+void moon_ffi_crl_free(struct moon_crl *crl) {
+    moon_crl_unref(&crl);
+}
+
+int moon_ffi_trust_build(struct moon_trust **out, const struct moon_trust_options *options, struct moon_diag *diag) {
+    return moon_trust_build(out, options, diag);
 }
 
 void moon_ffi_trust_free(struct moon_trust *trust) {
     moon_trust_unref(&trust);
 }
 
-int moon_ffi_policy_new(struct moon_tls_policy **out, const char *certificates, size_t certificates_len,
-                        const char *key, size_t key_len, struct moon_diag *diag) {
-    struct moon_tls_terms terms = {
-        .min_version = TLS1_2_VERSION,
-        .certificates = moon_str(certificates, certificates_len),
-        .private_key = moon_str(key, key_len),
-    };
-    return moon_tls_policy_new(out, &terms, diag);
-}
-
-int moon_ffi_policy_issue(struct moon_tls_policy **out, struct moon_control *control, const struct moon_str *names,
-                          size_t count, struct moon_diag *diag) {
-    struct moon_buf certificates, key;
-    *out = NULL;
-    moon_buf_init(&certificates, PEM_CEILING);
-    moon_buf_init(&key, PEM_CEILING);
-    int rc = moon_local_ca_issue(control->local_ca, names, count, &certificates, &key, diag);
-    if (rc == 0) {
-        struct moon_str chain = moon_buf_view(&certificates), secret = moon_buf_view(&key);
-        rc = moon_ffi_policy_new(out, chain.data, chain.len, secret.data, secret.len, diag);
-    }
-    if (key.data)
-        OPENSSL_cleanse(key.data, key.capacity);
-    moon_buf_free(&key);
-    moon_buf_free(&certificates);
-    return rc;
-}
-
-void moon_ffi_policy_free(struct moon_tls_policy *policy) {
-    moon_tls_policy_unref(&policy);
-}
-
-/* ---- what will be served ---- */
+/* ---- keys and policies ---- */
 
 /* A private key in the open. Kept short: the room is wiped by close_key, whatever came of it. */
 struct open_key {
@@ -152,6 +134,63 @@ static void close_key(struct open_key *key) {
     free(key->room);
     *key = (struct open_key){NULL, 0};
 }
+
+/* With a certificate that the local CA issues for the terms' names. */
+static int build_issued(struct moon_tls_policy **out, struct moon_control *control, struct moon_tls_terms *terms,
+                        const struct moon_ffi_terms *given, struct moon_diag *diag) {
+    struct moon_buf certificates, key;
+    moon_buf_init(&certificates, PEM_CEILING);
+    moon_buf_init(&key, PEM_CEILING);
+    int rc = moon_local_ca_issue(control->local_ca, given->names, given->name_count, &certificates, &key, diag);
+    if (rc == 0) {
+        terms->certificates = moon_buf_view(&certificates);
+        terms->private_key = moon_buf_view(&key);
+        rc = moon_tls_policy_new(out, terms, diag);
+    }
+    if (key.data)
+        OPENSSL_cleanse(key.data, key.capacity);
+    moon_buf_free(&key);
+    moon_buf_free(&certificates);
+    return rc;
+}
+
+static int build_given(struct moon_tls_policy **out, struct moon_tls_terms *terms, const struct moon_ffi_terms *given,
+                       struct moon_keyring *ring, struct moon_diag *diag) {
+    struct open_key first, second = {NULL, 0};
+    int rc = open_key(&first, ring, &given->identity, diag);
+    if (rc == 0)
+        rc = open_key(&second, ring, &given->second, diag);
+    if (rc == 0) {
+        terms->certificates = given->identity.certificates;
+        terms->private_key = moon_str(first.room, first.len);
+        terms->second_certificates = given->second.certificates;
+        terms->second_private_key = moon_str(second.room, second.len);
+        rc = moon_tls_policy_new(out, terms, diag);
+    }
+    close_key(&first);
+    close_key(&second);
+    return rc;
+}
+
+int moon_ffi_policy_build(struct moon_tls_policy **out, struct moon_control *control, const struct moon_ffi_terms *given,
+                          struct moon_keyring *ring, struct moon_diag *diag) {
+    struct moon_tls_terms terms = {
+        .min_version = given->min_version,
+        .max_version = given->max_version,
+        .ciphers = given->ciphers,
+        .cipher_count = given->cipher_count,
+        .strict_name = given->strict_name,
+    };
+    *out = NULL;
+    return given->identity.certificates.len ? build_given(out, &terms, given, ring, diag)
+                                            : build_issued(out, control, &terms, given, diag);
+}
+
+void moon_ffi_policy_free(struct moon_tls_policy *policy) {
+    moon_tls_policy_unref(&policy);
+}
+
+/* ---- what will be served ---- */
 
 int moon_ffi_origin_new(struct moon_origin_terms **out, const struct moon_ffi_origin *origin, struct moon_keyring *ring,
                         struct moon_diag *diag) {

@@ -53,19 +53,20 @@ MOON_FFI bool moon_ffi_sealed_newest(struct moon_keyring *ring, struct moon_str 
 MOON_FFI int moon_ffi_keyring_renew(struct moon_keyring *ring, bool *from_environment, struct moon_diag *diag);
 MOON_FFI void moon_ffi_wipe(void *data, size_t size);
 
-/* Each _new gives 0 and one count in *out, or a negative code, diag and NULL in *out. */
-MOON_FFI int moon_ffi_trust_new(struct moon_trust **out, const struct moon_str *pems, size_t count,
-                                struct moon_diag *diag);
-MOON_FFI void moon_ffi_trust_free(struct moon_trust *trust);
+/* Each _new and _build gives 0 and one count in *out, or a negative code, diag and NULL in *out. */
 
-/* A server certificate of the local CA for these names (at least one), and the TLS terms around it. The key never
- * reaches Lua. */
-MOON_FFI int moon_ffi_policy_issue(struct moon_tls_policy **out, struct moon_control *control,
-                                   const struct moon_str *names, size_t count, struct moon_diag *diag);
-/* The same around an uploaded certificate chain and its key. */
-MOON_FFI int moon_ffi_policy_new(struct moon_tls_policy **out, const char *certificates, size_t certificates_len,
-                                 const char *key, size_t key_len, struct moon_diag *diag);
-MOON_FFI void moon_ffi_policy_free(struct moon_tls_policy *policy);
+/* A revocation list and the CA that issued it (tls/crl.h); takes about a second for one of 10 MiB. */
+MOON_FFI int moon_ffi_crl_new(struct moon_crl **out, struct moon_str text, struct moon_str issuer,
+                              struct moon_diag *diag);
+/* `next_update` is INT64_MAX where the list names none. UNIX seconds. */
+MOON_FFI void moon_ffi_crl_describe(const struct moon_crl *crl, int64_t *this_update, int64_t *next_update,
+                                    size_t *count);
+MOON_FFI void moon_ffi_crl_free(struct moon_crl *crl);
+
+/* tls/trust.h */
+MOON_FFI int moon_ffi_trust_build(struct moon_trust **out, const struct moon_trust_options *options,
+                                  struct moon_diag *diag);
+MOON_FFI void moon_ffi_trust_free(struct moon_trust *trust);
 
 /* A certificate chain and its key as documents carry them; without certificates: none. */
 struct moon_ffi_identity {
@@ -73,6 +74,23 @@ struct moon_ffi_identity {
     struct moon_str sealed;       /* its private key; opened, used and wiped in C */
     struct moon_str context;      /* that it was sealed with */
 };
+
+/* The TLS terms of hostnames (tls/policy.h). */
+struct moon_ffi_terms {
+    int min_version; /* 0x0303 or 0x0304 */
+    int max_version; /* 0: the newest */
+    const struct moon_str *ciphers;
+    size_t cipher_count;
+    bool strict_name;
+    const struct moon_str *names; /* without `identity`: what a certificate of the local CA is issued for, at least one */
+    size_t name_count;
+    struct moon_ffi_identity identity, second;
+};
+/* No key reaches Lua. `ring` as for origins. */
+MOON_FFI int moon_ffi_policy_build(struct moon_tls_policy **out, struct moon_control *control,
+                                   const struct moon_ffi_terms *terms, struct moon_keyring *ring,
+                                   struct moon_diag *diag);
+MOON_FFI void moon_ffi_policy_free(struct moon_tls_policy *policy);
 
 /* Texts may be NULL: not given. */
 struct moon_ffi_origin {

@@ -81,19 +81,14 @@ static int add_denial(struct moon_revocation *revocation, const struct moon_trus
     return 0;
 }
 
-static int add_list(struct moon_revocation *revocation, const struct moon_trust_crl *given, size_t index,
-                    struct moon_diag *diag) {
+static void add_list(struct moon_revocation *revocation, const struct moon_trust_crl *given) {
     for (size_t i = 0; i < revocation->authority_count; i++) {
         if (!moon_crl_is_of(given->crl, revocation->authorities[i].certificate))
             continue;
         revocation->lists[revocation->list_count].crl = moon_crl_ref(given->crl);
         revocation->lists[revocation->list_count++].soft = given->soft;
-        return 0;
+        return;
     }
-    char where[48];
-    snprintf(where, sizeof where, "crls[%zu]", index + 1);
-    moon_diag_set(diag, where, "no CA of this set has issued this revocation list");
-    return MOON_EREFUSED;
 }
 
 static void add_authorities(struct moon_revocation *revocation, const STACK_OF(X509) *anchors) {
@@ -117,8 +112,8 @@ int moon_revocation_new(struct moon_revocation **out, const struct moon_trust_op
     add_authorities(revocation, anchors);
     revocation->lists = moon_alloc((options->crl_count + 1) * sizeof *revocation->lists);
     revocation->fingerprints = moon_alloc((options->denial_count + 1) * DIGEST);
-    for (size_t i = 0; i < options->crl_count && !rc; i++)
-        rc = add_list(revocation, &options->crls[i], i, diag);
+    for (size_t i = 0; i < options->crl_count; i++)
+        add_list(revocation, &options->crls[i]);
     for (size_t i = 0; i < options->denial_count && !rc; i++)
         rc = add_denial(revocation, &options->denials[i], i, diag);
     if (rc) {

@@ -8,8 +8,8 @@
 
 struct moon_revocation;
 
-/* What `options` says about revocation, for these anchors. *out is NULL when it says nothing. Denials under a CA that is none of
- * the anchors are passed over. MOON_EREFUSED with diag->where "crls[1]" for a list of no anchor, or "denials[1]". */
+/* What `options` says about revocation, for these anchors. *out is NULL when it says nothing. Lists and denials of a CA that is none
+ * of the anchors are passed over. MOON_EREFUSED with diag->where "denials[1]". */
 int moon_revocation_new(struct moon_revocation **out, const struct moon_trust_options *options,
                         const STACK_OF(X509) *anchors, struct moon_diag *diag);
 void moon_revocation_free(struct moon_revocation **revocation); /* NULL inside is fine */

@@ -15,7 +15,9 @@
 
 #define MOON_TRUST_IDENTITY 32
 
+/* ffi: begin */
 struct moon_trust;
+struct moon_crl;
 
 /* What a client certificate must say about its use (extended key usage clientAuth; without the extension every use is allowed). */
 enum moon_trust_usage {
@@ -27,7 +29,7 @@ enum moon_trust_usage {
 /* A revocation list of one of the set's CAs. Checking is on for a CA with a list: a list that is out of date, or missing for an
  * issuer below it, makes the path fail (X509_V_ERR_CRL_HAS_EXPIRED, …) unless the list is soft. */
 struct moon_trust_crl {
-    struct moon_crl *crl; /* counted by the set */
+    struct moon_crl *crl; /* counted by the set; one of no CA of the set is passed over */
     bool soft;
 };
 
@@ -46,8 +48,9 @@ struct moon_trust_options {
     size_t denial_count;
     enum moon_trust_usage usage;
 };
+/* ffi: end */
 
-/* Builds a set. Copies. On failure *out is NULL and diag says which part ("certificates[1]", "crls[1]", "denials[1]") and
+/* Builds a set. Copies. On failure *out is NULL and diag says which part ("certificates[1]", "denials[1]") and
  * why. At least one certificate is needed. */
 int moon_trust_build(struct moon_trust **out, const struct moon_trust_options *options, struct moon_diag *diag);
 /* The same of PEM texts alone. */

@@ -118,11 +118,11 @@ describe("tls.revocation", function()
       assert.equal("revoked", (verify(both, sub_leaf)))
     end)
 
-    it("of a CA that is not in the set is refused", function()
-      local trust, where, text = tls.trust_with { pems = { sub.pem }, crls = { { list_of(root) } } }
-      assert.is_nil(trust)
-      assert.equal("crls[1]", where)
-      assert.matches("no CA of this set", text)
+    it("of a CA that is not in the set is passed over", function()
+      local trust = tls.trust_with { pems = { sub.pem }, crls = { { list_of(root, { revoked = { sub_leaf } }) } } }
+      assert.equal("fine", (verify(trust, sub_leaf)))
+      local mixed = tls.trust_with { pems = { sub.pem }, crls = { { list_of(root) }, { list_of(sub, { revoked = { sub_leaf } }) } } }
+      assert.equal("revoked", (verify(mixed, sub_leaf)))
     end)
 
     it("changes nothing for a chain that fails for another reason", function()

@@ -1,0 +1,134 @@
+-- Trust sets with what is revoked under them, built by the real core.
+
+local certs = require "spec.support.certs"
+local script = require "spec.support.script"
+local tls = require "spec.support.cdef_tls"
+
+local ffi = require "ffi"
+local C = tls.C
+
+describe("moongate.trust_sets", function()
+  local sets, control, ca, other, leaf, fine, ca_sha256
+
+  setup(function()
+    control = script.control()
+    sets = require "moongate.trust_sets"
+    ca, other = certs.ca("Sets"), certs.ca("Others")
+    leaf, fine = certs.leaf(ca, { cn = "gone", serial = "0x0A0B" }), certs.leaf(ca, { cn = "fine" })
+    ca_sha256 = certs.openssl("x509 -noout -fingerprint -sha256 -in " .. ca.path):match("=(%S+)"):gsub(":", "")
+  end)
+
+  local function verdict(options, certificate, at)
+    local trust = assert(sets.of({ ca.pem }, options))
+    local out = ffi.new("struct moon_verification")
+    C.moon_trust_verify(trust, tls.x509(certificate.pem), nil, at or os.time(), out)
+    return not out.ok and "not verified" or out.revoked and "revoked" or "fine"
+  end
+
+  it("without options know of nothing revoked", function()
+    assert.equal("fine", verdict(nil, leaf))
+    assert.equal("not verified", verdict(nil, certs.leaf(other, { cn = "x" })))
+  end)
+
+  it("know a list of the CA", function()
+    local options = { crls = { { ca = ca.pem, text = (certs.crl(ca, { revoked = { leaf } })) } } }
+    assert.equal("revoked", verdict(options, leaf))
+    assert.equal("fine", verdict(options, fine))
+  end)
+
+  it("fail closed after the end of a list, unless it is soft", function() -- R-3
+    local now = os.time()
+    local text = certs.crl(ca, { next_update = now + 100 })
+    for soft, expected in pairs { [false] = "not verified", [true] = "fine" } do
+      assert.equal(expected, verdict({ crls = { { ca = ca.pem, text = text, soft = soft } } }, fine, now + 200))
+    end
+  end)
+
+  for title, denial in pairs {
+    ["a serial number in hex"] = function() return { ca = ca_sha256, serial = "0xA0B" } end,
+    ["a serial number in decimal"] = function() return { ca = ca_sha256, serial = "2571" } end,
+    ["a fingerprint"] = function()
+      return { sha256 = certs.openssl("x509 -noout -fingerprint -sha256 -in " .. leaf.path):match("=(%S+)"):gsub(":", "") }
+    end,
+  } do
+    it("know " .. title .. " that is denied", function() -- R-1
+      local options = { denials = { denial() } }
+      assert.equal("revoked", verdict(options, leaf))
+      assert.equal("fine", verdict(options, fine))
+    end)
+  end
+
+  it("pass over what is said about CAs of other sets", function()
+    local options = { crls = { { ca = other.pem, text = (certs.crl(other)) } }, denials = { { ca = ("0"):rep(64), serial = "1" } } }
+    assert.equal("fine", verdict(options, leaf))
+  end)
+
+  it("are built once for equal content, and anew for other content", function()
+    local text = certs.crl(ca)
+    local function options(soft) return { crls = { { ca = ca.pem, text = text, soft = soft } }, denials = { { ca = ca_sha256, serial = "1" } } } end
+    local first = assert(sets.of({ ca.pem }, options()))
+    assert.equal(first, sets.of({ ca.pem }, options()))
+    assert.equal(first, sets.of({ ca.pem }, options(false)))
+    assert.not_equal(first, sets.of({ ca.pem }, options(true)))
+    assert.not_equal(first, sets.of({ ca.pem }))
+    assert.not_equal(first, sets.of({ ca.pem, other.pem }, options()))
+    assert.equal(sets.of({ ca.pem }), sets.of({ ca.pem }, {}))
+    assert.not_equal(sets.of({ ca.pem }), sets.of({ ca.pem }, { usage = "warn" }))
+  end)
+
+  it("share a list that several sets need", function()
+    local list = { ca = ca.pem, text = (certs.crl(ca)) }
+    local one = assert(sets.of({ ca.pem }, { crls = { list } }))
+    local handle = assert(sets.crl(list))
+    local two = assert(sets.of({ ca.pem, other.pem }, { crls = { { ca = ca.pem, text = list.text } } }))
+    collectgarbage()
+    assert.equal(handle, sets.crl(list))
+    assert.not_equal(one, two)
+  end)
+
+  for _, case in ipairs {
+    { "another CA's list", function() return { crls = { { ca = ca.pem, text = (certs.crl(other)) } } } end, "crls[1]: crl" },
+    { "a list of somebody who is no CA", function() return { crls = { { ca = leaf.pem, text = (certs.crl(ca)) } } } end, "crls[1]: issuer" },
+    { "a fingerprint that is none", function() return { denials = { { sha256 = "12" } } } end, "denials[1]" },
+    { "a denial without a serial number", function() return { denials = { { ca = ca_sha256 } } } end, "denials[1]" },
+    { "a usage that nobody knows", function() return { usage = "maybe" } end, "usage" },
+  } do
+    it("refuse " .. case[1], function()
+      local set, err = sets.of({ ca.pem }, case[2]())
+      assert.is_nil(set)
+      assert.equal(case[3], err.where)
+      assert.is_true(#err.text > 0)
+    end)
+  end
+
+  describe("describe()", function()
+    it("tells the dates and the number of entries", function()
+      local now = os.time()
+      local list = { ca = ca.pem, text = (certs.crl(ca, { revoked = { leaf, fine }, this_update = now - 50, next_update = now + 500 })) }
+      assert.same({ this_update = now - 50, next_update = now + 500, count = 2 }, control.revocation_list(list))
+    end)
+
+    it("says what is wrong", function()
+      local told, err = control.revocation_list { ca = ca.pem, text = "x" }
+      assert.is_nil(told)
+      assert.equal("crl", err.where)
+    end)
+  end)
+
+  it("stand behind the sections of moongate.control, those of a host in place of the zone's", function()
+    local zone = { denials = { { ca = ca_sha256, serial = "0x0A0B" } } }
+    local section = assert(control.section { id = "z", name = "example.com", version = 1, rules = {}, trust_options = zone, hosts = {
+      { name = "a.example.com", trust = { ca.pem } }, { name = "b.example.com", trust = { ca.pem }, trust_options = { usage = "warn" } },
+    } })
+    local function told(index)
+      local out = ffi.new("struct moon_verification")
+      C.moon_trust_verify(C.moon_section_host(section.handle, index).trust, tls.x509(leaf.pem), nil, os.time(), out)
+      return out.ok, out.revoked
+    end
+    assert.same({ true, true }, { told(0) })
+    assert.same({ true, false }, { told(1) })
+    local _, err = control.section { id = "z", name = "example.com", version = 1, rules = {}, trust_options = { usage = "x" },
+      hosts = { { name = "a.example.com", trust = { ca.pem } } } }
+    assert.equal("trust of a.example.com: usage", err.where)
+  end)
+end)
