@@ -23,6 +23,7 @@ local M = {}
 ---@field tls string|nil         instead of `from`: the text, MOON_TLS_… (core/tls/session.h)
 ---@field get function|nil       instead of `from`: from the view of the head (http_fields.lua)
 ---@field constant any           instead of `from`: the same for every request
+---@field may_miss boolean|nil   whether a request can be without it
 ---@field absent boolean|nil     known by name only (absent_fields.lua)
 
 ---@type moongate.fields.Field[]
@@ -222,7 +223,7 @@ M.list = {
   { name = "cf.zone.plan", type = "String", constant = "ENT", help = 'Always "ENT".' },
   { name = "cf.edge.client_tcp", type = "Boolean", constant = true, help = "Always true: requests come over TCP." },
   {
-    name = "cf.edge.server_ip", type = "IP", get = function(head) return head:get("edge").ip end,
+    name = "cf.edge.server_ip", type = "IP", may_miss = true, get = function(head) return head:get("edge").ip end,
     help = "The address that the client connected to.",
   },
   {
@@ -302,6 +303,8 @@ local function schema(facts, bridge)
       name = field.name,
       type = field.type,
       constant = field.constant,
+      missing = field.absent,
+      may_miss = field.may_miss,
       access = facts and field.constant == nil and accessor(field, facts, bridge, view, head) or nil,
     }
   end

@@ -42,7 +42,10 @@ local full_type = M.full_type
 ---@param stop integer  first byte after it
 ---@return table
 function M.field(field, pos, stop)
-  return { kind = "field", field = field, type = field.type, key = field.name, mapped = 0, pos = pos, stop = stop }
+  return {
+    kind = "field", field = field, type = field.type, key = field.name, mapped = 0, may_miss = field.may_miss, pos = pos,
+    stop = stop,
+  }
 end
 
 --- A literal value.

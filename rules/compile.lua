@@ -29,6 +29,7 @@ local HELPERS = {
   differ = runtime.differ,
   any = runtime.any,
   all = runtime.all,
+  apply = runtime.apply,
 }
 
 -- Two generations of loaded sources: when the young one is full it becomes the old one, and what was in the old one

@@ -5,7 +5,7 @@
 -- call) has a slot, a local variable that is filled when the value is first reached; what is surely filled is not
 -- asked again. Called by generate.lua.
 --
--- Bounds of Lua functions that shape this file: 200 locals, 60 upvalues, about 200 nested blocks.
+-- Bounds of Lua functions that shape this file: 200 locals, 60 upvalues, 250 values in hand, about 200 nested blocks.
 
 local emit_array = require "moongate.rules.emit_array"
 local emit_compare = require "moongate.rules.emit_compare"
@@ -20,6 +20,7 @@ local MAX_LOCALS = 120    -- slots beyond live in the table C
 local MAX_NEST = 40       -- open blocks; a deeper condition moves to a function of its own
 local MAX_VALUE_NEST = 20 -- open blocks beyond which parts of a value are filled first
 local MAX_INLINE = 12     -- parentheses within one expression
+local MAX_ARGUMENTS = 40  -- written out; more are handed over in a table
 
 local Emitter = {}
 Emitter.__index = Emitter
@@ -230,6 +231,9 @@ function Emitter:call(node, args)
   local inline, second = INLINE_CALL[node.def.inline], node.args[2]
   if inline and second.kind == "literal" and second.value then
     return inline(self, args[1], second.value)
+  end
+  if #args > MAX_ARGUMENTS then
+    return format("%s(%s, %d, {%s})", self:helper("apply"), self:constant(node.call), #args, concat(args, ", "))
   end
   return format("%s(%s)", self:constant(node.call), concat(args, ", "))
 end

@@ -1,4 +1,4 @@
--- moongate.rules.runtime: the few helpers that generated code calls for arrays of Booleans and for walking maps.
+-- moongate.rules.runtime: the few helpers that generated code calls: for arrays of Booleans, for walking maps, for long calls.
 --
 -- Also used by the specialiser, so that a known value and a value of the request go through the same code. Pure
 -- functions over arrays { n = …, … }; results are new tables and belong to the caller.
@@ -6,10 +6,20 @@
 local sort = table.sort
 local min = math.min
 local pairs = pairs
+local unpack = unpack or rawget(table, "unpack")
 
 local order = require "moongate.rules.order"
 
 local M = {}
+
+--- Calls a function with more arguments than generated code can hold in its hands.
+---@param call function
+---@param count integer
+---@param args table  some of them perhaps missing
+---@return any
+function M.apply(call, count, args)
+  return call(unpack(args, 1, count))
+end
 
 --- The values of a map in the byte order of its keys.
 ---@param map table<string, any>

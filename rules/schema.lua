@@ -1,8 +1,8 @@
 -- moongate.rules.schema: what a host lets expressions speak about: fields, functions, regular expressions, lists.
 --
--- Built once by the host, then only read. A field that the host cannot compute may carry a constant; it folds away
--- when rules are compiled. Mistakes in a declaration are the host programmer's and raise an error. Holds no values of
--- any request.
+-- Built once by the host, then only read. A field that the host cannot compute may carry a constant, or be declared as
+-- missing; it folds away when rules are compiled. Mistakes in a declaration are the host programmer's and raise an
+-- error. Holds no values of any request.
 
 local functions_host = require "moongate.rules.functions_host"
 local regex = require "moongate.rules.regex"
@@ -14,8 +14,10 @@ local M = {}
 ---@class moongate.rules.Field
 ---@field name string
 ---@field type moongate.rules.Type
----@field access (fun(): any)|nil  the value for the current request; takes nothing, never answers nil
+---@field access (fun(): any)|nil  the value for the current request; takes nothing, answers nil only where may_miss is set
 ---@field constant any             the value, when it is the same for every request
+---@field may_miss boolean|nil     whether a request can be without it; comparisons with it are false then
+---@field missing boolean|nil      whether every request is: the field is known by name and type only
 ---@field source any               the host's own note, handed through
 
 ---@class moongate.rules.Schema
@@ -55,6 +57,8 @@ local function add_field(fields, declared)
     type = kind,
     access = declared.access,
     constant = declared.constant,
+    may_miss = declared.may_miss or declared.missing or nil,
+    missing = declared.missing,
     source = declared.source,
   }
 end

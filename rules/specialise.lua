@@ -173,7 +173,7 @@ function fold_value(node, env)
     if value == nil then
       value = node.field.constant
     end
-    if value == nil then
+    if value == nil and not node.field.missing and not env.is_complete then
       return node
     end
     return known(node, value)
@@ -215,6 +215,10 @@ local function fold_compare(node, env)
   local left = fold_value(node.left, env)
   local list = node.right and type(node.right) == "table" and node.right.list
   if list then -- lists belong to the host and may change under a compiled ruleset, so they are asked at run time
+    local base = base_of(left)
+    if base.kind == "literal" and base.value == nil then -- nothing to ask about
+      return left.mapped > 0 and answers({ n = 0 }) or answer(false)
+    end
     local out = copy(node)
     out.left = left
     out.right = { list = list, contains = env.find_list(list, node.left.type.name, node) }
@@ -375,11 +379,25 @@ end
 
 --- Specialises a condition.
 ---@param tree table  from parse.filter; not changed
----@param env { constants: table<string, any>, find_list: function }
----  find_list(name, type_name, node) → fun(value): boolean; raises a mistake for a list that does not exist
+---@param env { constants: table<string, any>, is_complete: boolean|nil, find_list: function }
+---  is_complete: a field that is no constant is missing; find_list(name, type_name, node) → fun(value): boolean, raises
+---  a mistake for a list that does not exist
 ---@return table tree  kind "constant" when its answer is known
 function M.filter(tree, env)
   return fold(tree, env)
+end
+
+--- The elements that a value with `[*]` stands for, once everything under it is known.
+---@param value table  from the tree, with .mapped > 0
+---@param env table  as for filter()
+---@return table|nil array  nil when they are not known
+function M.elements(value, env)
+  local folded = fold_value(value, env)
+  local base = base_of(folded)
+  if base.kind ~= "literal" then
+    return nil
+  end
+  return spread(folded, base)
 end
 
 --- Specialises a value expression.

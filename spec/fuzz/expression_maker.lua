@@ -16,6 +16,13 @@ local function pick(list) return list[random(#list)] end
 
 M.HOSTS = { "a.example", "b.example", "www.a.example", "A.Example", "", "x", "api.b.example", "\195\164.example" }
 
+-- Fields of the scheme without which a request can be, and such as no request has.
+M.MAY_MISS = {
+  ["cf.waf.score"] = true, ["http.referer"] = true, ["http.request.headers.values"] = true, ["cf.edge.server_ip"] = true,
+  ["cf.edge.client_tcp"] = true, ["cf.llm.prompt.custom_topic_categories"] = true, ["http.request.uri.args"] = true,
+}
+M.MISSING = { ["cf.waf.score.sqli"] = true, ["cf.bot_management.detection_ids"] = true, ["http.cookie"] = true }
+
 local STRINGS = {
   "", "a", "b", "ab", "A", "a.example", "b.example", "www.a.example", "GET", "POST", "/", "/a", "/a/b", "/A/b?x=1", "x=1&y=2",
   "curl/8", "0", "10", "-1", "\0", "\255\254", "\195\164", "a\"b", "a\\b", "]]--", "\n", "%d", "*", "a*b", "YWI", "ab" .. ("c"):rep(40),
@@ -213,12 +220,14 @@ function RANDOM_VALUE.Map(kind)
   return map
 end
 
---- A value for every field of the scheme.
+--- Values for the fields of the scheme.
 ---@param host string|nil  of http.host
 ---@return table<string, any>
 function Maker:request(host)
   local values = {}
-  for _, name in ipairs(self.names) do values[name] = value_of(self.scheme[name]) end
+  for _, name in ipairs(self.names) do
+    if not (M.MISSING[name] or M.MAY_MISS[name] and random(2) == 1) then values[name] = value_of(self.scheme[name]) end
+  end
   values["http.host"] = host or pick(M.HOSTS)
   return values
 end
@@ -241,6 +250,7 @@ local DAMAGE = {
   function(text) local a = random(0, #text) return text:sub(1, a) .. pick(TOKENS) .. text:sub(a + 1) end,
   function(text) local a = random(0, #text) return text:sub(1, a) .. string.char(random(0, 255)) .. text:sub(a + 2) end,
   function(text, other) local a = random(0, #text) return text:sub(1, a) .. other:sub(random(0, #other) + 1) end,
+  function(text) return (text:gsub(",", function() return (', "a"'):rep(random(2, 300)) .. "," end, 1)) end,
   function(text) local n = random(1, 200) return ("("):rep(n) .. text .. (")"):rep(n) end,
   function(text) return ("not "):rep(random(1, 200)) .. text end,
   function(text) return text .. (" " .. pick { "or", "and", "xor" } .. " " .. text):rep(random(1, 30)) end,

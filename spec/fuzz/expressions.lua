@@ -26,8 +26,20 @@ local KEPT_MAX = 192 * 1024      -- KiB, after a full collection
 local COLLECT_EVERY = 2000
 
 local request = { values = {} }
-local schema = harness.schema(harness.scheme, request)
 local maker = making.new(harness.scheme)
+
+local function new_schema()
+  local fields = {}
+  for _, name in ipairs(maker.names) do
+    fields[#fields + 1] = {
+      name = name, type = harness.scheme[name], access = function() return request.values[name] end,
+      may_miss = making.MAY_MISS[name], missing = making.MISSING[name],
+    }
+  end
+  return rules.new_schema { fields = fields }
+end
+
+local schema = new_schema()
 local find_list = eval.list_finder {
   names = json.array(making.LISTS.names), numbers = json.array(making.LISTS.numbers), office = json.array(making.LISTS.office),
 }
@@ -42,7 +54,8 @@ local function find(format, ...) error("finding: " .. format:format(...), 0) end
 -- The words of generated source. Anything else has come in from the outside.
 local WORDS = {}
 for word in ([[and break do else elseif end false for function if in local nil not or return then true
-  K A C O L R F i n find sub less less_equal integer_less integer_less_equal sorted_values negate both either differ any all]]):gmatch("%S+") do
+  K A C O L R F i n find sub less less_equal integer_less integer_less_equal sorted_values negate both either differ any all
+  apply]]):gmatch("%S+") do
   WORDS[word] = true
 end
 

@@ -51,6 +51,19 @@ describe("moongate.eval", function()
       assert.same({ 0, "true\n", "" }, { run { expression = "ssl", request = "-", stdin = '{"ssl": true}' } })
     end)
 
+    for _, case in ipairs {
+      { "cf.waf.score lt 20", false }, { "cf.waf.score ne 20", false }, { 'any(cf.waf.content_scan.obj_types[*] ne "x")', false },
+      { "cf.edge.client_tcp", true }, { 'cf.zone.plan eq "ENT"', true },
+    } do
+      it(("knows %s as the gateway does"):format(case[1]), function()
+        assert.same({ 0, tostring(case[2]) .. "\n", "" }, { run { expression = case[1] } })
+      end)
+    end
+
+    it("takes a value for a field that no request of the gateway has", function()
+      assert.same({ 0, "true\n", "" }, { run { expression = "cf.waf.score lt 20", request = "-", stdin = '{"cf.waf.score": 5}' } })
+    end)
+
     it("shows a bad expression with line, column and a caret and exits 1", function()
       local code, out, err = run { expression = 'http.hots eq "a"' }
       assert.equal(1, code)

@@ -132,6 +132,20 @@ describe("moongate.rules.emit", function()
     assert.equal(1, ruleset.run())
   end)
 
+  for _, count in ipairs { 40, 41, 260, 500 } do
+    it(("takes calls of %d arguments"):format(count), function()
+      local request = { values = { ["http.request.headers.names"] = { n = 3, "a", "b", "c" }, ["http.host"] = "h" } }
+      local schema = harness.schema(harness.scheme, request)
+      local tail = (', "x"'):rep(count - 1)
+      local whole = compile(schema, { ('len(concat(http.host%s)) eq %d'):format(tail, count) })
+      assert.equal(1, whole.run())
+      local missing = compile(schema, { ('concat(http.request.headers.names[7]%s) eq "%s"'):format(tail, ("x"):rep(count - 1)) })
+      assert.equal(1, missing.run())
+      local mapped = compile(schema, { ('concat(http.request.headers.names[*]%s)[2] eq "c%s"'):format(tail, ("x"):rep(count - 1)) })
+      assert.equal(1, mapped.run())
+    end)
+  end
+
   it("takes conditions and calls of full depth a hundred times over, reading each field once", function()
     local values = { h = "A", s = true }
     local schema, reads = counting_schema({ h = "String", s = "Boolean" }, values)
