@@ -141,7 +141,7 @@ local function check_lua(path)
   local folder = path:match("^([^/]+)/")
   each_line(path, function(line, number)
     local code = line:gsub("%-%-.*$", "") -- a comment may name any module
-    for module in code:gmatch("require%s*%(?%s*[\"']([^\"']+)[\"']") do check_require(path, folder, module, number) end
+    for module in (" " .. code):gmatch("[^%w_\"']require%s*%(?%s*[\"']([^\"']+)[\"']") do check_require(path, folder, module, number) end
     for module in code:gmatch("pcall%s*%(%s*require%s*,%s*[\"']([^\"']+)[\"']") do
       check_require(path, folder, module, number)
     end

@@ -44,6 +44,7 @@ local SCHEMA = {
   } },
   data_dir = { type = "string", path = true, required = true },
   workers = { type = "integer", default = "auto", word = "auto", min = 1, max = 1024 },
+  geoip = { type = "list", of = "string", default = {}, path = true },
   policies = { type = "list", of = "string", default = {}, path = true },
   policy_budget_ms = integer(10, 1, 1000),
   policy_jit = { type = "boolean", default = false },

@@ -6,6 +6,7 @@
 -- certificates, fingerprints of clients) is not in the struct: its accessor asks C, which computes it once per connection.
 
 local absent_fields = require "moongate.absent_fields"
+local geo_fields = require "moongate.geo_fields"
 local http_fields = require "moongate.http_fields"
 local rules = require "moongate.rules"
 
@@ -21,6 +22,7 @@ local M = {}
 ---@field too_large string|nil   instead of `from`: whether that text is too large to be shown
 ---@field entries string|nil     instead of `from`: the list, MOON_CERTIFICATE_…
 ---@field tls string|nil         instead of `from`: the text, MOON_TLS_… (core/tls/session.h)
+---@field geo function|nil       instead of `from`: from the place of the client's address (geo_fields.lua)
 ---@field get function|nil       instead of `from`: from the view of the head (http_fields.lua)
 ---@field constant any           instead of `from`: the same for every request
 ---@field may_miss boolean|nil   whether a request can be without it
@@ -240,6 +242,7 @@ M.list = {
   },
 }
 
+for _, row in ipairs(geo_fields.list) do M.list[#M.list + 1] = row end
 for _, row in ipairs(http_fields.list) do M.list[#M.list + 1] = row end
 for _, row in ipairs(absent_fields.list()) do M.list[#M.list + 1] = row end
 
@@ -282,8 +285,12 @@ end
 local function missing() return nil end
 
 -- One chunk per accessor: the JIT compiler then sees each as a function of its own, with facts as a constant.
-local function accessor(field, facts, bridge, view, head)
+local function accessor(field, facts, bridge, view, head, place)
   if field.absent then return missing end
+  if field.geo then
+    local geo = field.geo
+    return function() return geo(place()) end
+  end
   if field.get then
     local get = field.get
     return function() return get(head) end
@@ -294,9 +301,10 @@ end
 
 local more_fields, more_functions = {}, {} -- what policy files declare, with accessors of their own
 
-local function schema(facts, bridge)
+local function schema(facts, bridge, geo)
   local view = bridge and bridge.ffi.new("struct moon_str")
   local head = bridge and http_fields.head(facts, bridge)
+  local place = bridge and geo_fields.finder(facts, bridge, geo)
   local declared = {}
   for i, field in ipairs(M.list) do
     declared[i] = {
@@ -305,7 +313,7 @@ local function schema(facts, bridge)
       constant = field.constant,
       missing = field.absent,
       may_miss = field.may_miss,
-      access = facts and field.constant == nil and accessor(field, facts, bridge, view, head) or nil,
+      access = facts and field.constant == nil and accessor(field, facts, bridge, view, head, place) or nil,
     }
   end
   for _, field in ipairs(more_fields) do
@@ -332,9 +340,10 @@ end
 
 --- The same fields with accessors over one thread's facts.
 ---@param facts ffi.cdata*  const struct moon_facts *, at a fixed address as long as the state lives
+---@param geo ffi.cdata*|nil  const struct moon_geo *
 ---@return moongate.rules.Schema
-function M.bind(facts)
-  return schema(facts, require "moongate.ffi")
+function M.bind(facts, geo)
+  return schema(facts, require "moongate.ffi", geo)
 end
 
 return M

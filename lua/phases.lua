@@ -54,11 +54,12 @@ end
 ---@param channel_at userdata  struct moon_log_channel *
 ---@param declared string|nil    what the policy files of this thread declare, as JSON
 ---@param ask function|nil       gives the values of it
+---@param geo_at userdata|nil    const struct moon_geo *
 ---@return table<integer, fun()> functions  by host id
 ---@return fun() prepare   decides for facts whose host has no function yet, and makes one
 ---@return fun() guarded   decides rule by rule
 ---@return fun(snapshot_at: userdata) adopt  raises an error for a snapshot that cannot be served
-function M.open(facts_at, verdict_at, channel_at, declared, ask)
+function M.open(facts_at, verdict_at, channel_at, declared, ask, geo_at)
   local facts = ffi.cast("const struct moon_facts *", facts_at)
   local verdict = ffi.cast("struct moon_verdict *", verdict_at)
   local view = ffi.new("struct moon_str[1]") -- scratch: one per state, never escapes this function
@@ -67,7 +68,7 @@ function M.open(facts_at, verdict_at, channel_at, declared, ask)
   if declared then require("moongate.policies").declare(declared, ask) end
 
   local set = require("moongate.ruleset").new {
-    schema = require("moongate.fields").bind(facts),
+    schema = require("moongate.fields").bind(facts, geo_at and ffi.cast("const struct moon_geo *", geo_at)),
     verdict = verdict,
     on_error = error_teller(),
   }

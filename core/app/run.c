@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gate/gateway.h"
+#include "script/geo.h"
 #include "script/phases.h"
 #include "script/policy.h"
 
@@ -37,6 +38,7 @@ struct run {
     struct moon_log_channel *channel;
     struct moon_local_ca *local_ca;
     struct moon_policies *policies; /* NULL: the operator has none */
+    struct moon_geo *geo;           /* NULL: no database of addresses */
     struct moon_policy *policy;     /* what they declare, for the control plane */
     struct moon_control control;
     struct moon_plane *plane;
@@ -128,6 +130,26 @@ static int open_policies(struct run *run, int config, struct moon_diag *diag) {
     lua_pop(L, 1);
     run->script.policies = run->policies;
     run->control.policy = run->policy;
+    return rc;
+}
+
+static int open_geo(struct run *run, int config, struct moon_diag *diag) {
+    lua_State *L = run->L;
+    int rc = 0;
+    lua_getfield(L, config, "geoip");
+    size_t count = lua_istable(L, -1) ? lua_objlen(L, -1) : 0;
+    if (count) {
+        struct moon_str *paths = moon_alloc(count * sizeof *paths);
+        for (size_t i = 0; i < count; i++) {
+            lua_rawgeti(L, -1, (int)i + 1); /* stays alive in the list */
+            paths[i] = moon_str_of(lua_tostring(L, -1));
+            lua_pop(L, 1);
+        }
+        rc = moon_geo_open(&run->geo, paths, count, diag);
+        free(paths);
+    }
+    lua_pop(L, 1);
+    run->script.geo = run->geo;
     return rc;
 }
 
@@ -257,6 +279,8 @@ static int start(struct run *run, struct moon_diag *diag) {
 static int run_with_log(struct run *run, int config, struct moon_diag *diag) {
     int rc = open_policies(run, config, diag);
     if (rc == 0)
+        rc = open_geo(run, config, diag);
+    if (rc == 0)
         rc = make_data_dir(run->settings.data_dir, diag);
     if (rc == 0)
         rc = lock_data_dir(run, diag);
@@ -290,6 +314,7 @@ int moon_run(lua_State *L, int config, const char *source_dir) {
         moon_log_line(run.channel, MOON_LOG_INFO, "gateway", "stopped", NULL);
     moon_policy_close(&run.policy);
     moon_policies_free(&run.policies);
+    moon_geo_close(&run.geo);
     moon_local_ca_close(&run.local_ca);
     moon_log_close(&run.log);
     if (run.log_fd >= 0)

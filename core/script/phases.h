@@ -16,6 +16,7 @@
 struct moon_script_options {
     const char *source_dir; /* script/vm.h; NULL: the embedded modules */
     struct moon_policies *policies; /* script/policy.h; NULL: the operator has none */
+    const struct moon_geo *geo;     /* script/geo.h; NULL: no database */
 };
 
 /* Fills a table of hooks for moon_gateway_new. */

@@ -27,7 +27,7 @@ describe("moongate.config", function()
       assert.same({
         listen = {}, listen_http = {}, data_dir = "/var/lib/moongate", workers = "auto",
         admin = { listen = "127.0.0.1:8444", requests = 1200, requests_per_second = 200, failures_per_minute = 20 },
-        policies = {}, policy_budget_ms = 10, policy_jit = false, serve_without_store = false, log = { level = "info", file = "-" },
+        geoip = {}, policies = {}, policy_budget_ms = 10, policy_jit = false, serve_without_store = false, log = { level = "info", file = "-" },
         limits = { start_line = 8192, field = 16384, head = 65536, fields = 128, body = 104857600, connections = 50000,
           connections_per_address = 10000, tls_sessions = 10000, idle_origin_connections = 64, client_cas_per_account = 5 },
         timeouts = { handshake = 10, head = 30, body_idle = 30, keep_alive = 75, write_idle = 60, origin_connect = 10,
