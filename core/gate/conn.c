@@ -124,7 +124,7 @@ static void update_deadline(struct moon_conn *conn) {
         wait_for(conn, MOON_WAIT_HANDSHAKE, timeouts->handshake, false);
     } else if (moon_stream_unsent(&conn->stream)) {
         if (conn->waiting != MOON_WAIT_WRITE)
-            conn->mark = conn->stream.sent;
+            conn->mark = moon_stream_delivered(&conn->stream);
         wait_for(conn, MOON_WAIT_WRITE, timeouts->write_idle, false);
     } else if (conn->finishing) {
         wait_for(conn, MOON_WAIT_LINGER, LINGER_MS, false);
@@ -442,7 +442,7 @@ static void on_deadline(struct moon_deadline *deadline) {
         break;
     }
     case MOON_WAIT_WRITE:
-        if (conn->stream.sent == conn->mark) {
+        if (moon_stream_delivered(&conn->stream) == conn->mark) {
             if (conn->request)
                 moon_request_client_gone(conn->request, "the client took nothing for too long");
             conn->failed = true;

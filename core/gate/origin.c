@@ -35,6 +35,7 @@ struct moon_origin_conn {
     void *borrower; /* NULL while idle */
     struct moon_deadline deadline;
     uint64_t expect_ms;
+    uint64_t mark; /* bytes that the origin had taken when the deadline was set */
     bool ready;    /* connected, TLS established */
     bool warm;     /* came from the pool */
     bool handing;  /* a `bytes` event is under way */
@@ -337,6 +338,9 @@ static void on_deadline(struct moon_deadline *deadline) {
         destroy(origin);
     else if (!origin->ready)
         fail(origin, MOON_ORIGIN_CONNECT_TIMEOUT, "the deadline for connecting has passed");
+    else if (moon_stream_unsent(&origin->socket->stream) &&
+             moon_stream_delivered(&origin->socket->stream) != origin->mark)
+        moon_origin_expect(origin, origin->expect_ms); /* slow, but not silent */
     else
         fail(origin, MOON_ORIGIN_SILENT, "the deadline for the answer has passed");
 }
@@ -442,6 +446,8 @@ void moon_origin_read(struct moon_origin_conn *origin, bool on) {
 
 void moon_origin_expect(struct moon_origin_conn *origin, uint64_t within_ms) {
     origin->expect_ms = within_ms;
+    /* Asked of the system only when something waits: bytes that come to wait later are progress of their own. */
+    origin->mark = within_ms && moon_origin_is_full(origin) ? moon_stream_delivered(&origin->socket->stream) : 0;
     if (within_ms)
         moon_deadline_set(&origin->worker->clock, &origin->deadline, within_ms);
     else

@@ -44,7 +44,8 @@ int moon_origin_flush(struct moon_origin_conn *origin);
 bool moon_origin_is_full(const struct moon_origin_conn *origin);
 /* Whether bytes are wanted (off: back-pressure toward the origin). */
 void moon_origin_read(struct moon_origin_conn *origin, bool on);
-/* `failed` with MOON_ORIGIN_SILENT unless bytes come within that time; each arrival begins it anew; 0: off. */
+/* `failed` with MOON_ORIGIN_SILENT unless bytes come within that time, or some of those that wait to be sent are taken; each arrival
+ * begins it anew; 0: off. */
 void moon_origin_expect(struct moon_origin_conn *origin, uint64_t within_ms);
 
 /* Gives it back; clears *origin. `keep` false closes it. Afterwards no event comes. */

@@ -126,7 +126,10 @@ void moon_proxy_turn_ends(struct moon_request *request) {
     if (!exchange->origin || !exchange->connected)
         return;
     moon_origin_flush(exchange->origin);
-    if ((exchange->upload_done || moon_origin_is_full(exchange->origin)) && !exchange->origin_paused && !exchange->tunnel)
+    bool full = moon_origin_is_full(exchange->origin);
+    if (exchange->tunnel)
+        expected = full ? timeouts(request)->write_idle : 0; /* the client's deadline watches all but this */
+    else if ((exchange->upload_done || full) && !exchange->origin_paused)
         expected = exchange->head_read ? timeouts(request)->origin_idle : timeouts(request)->origin_head;
     if (expected != exchange->expecting)
         moon_origin_expect(exchange->origin, expected);

@@ -1,7 +1,9 @@
 #include "net/stream.h"
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "base/check.h"
@@ -197,6 +199,13 @@ int moon_stream_send(struct moon_stream *stream, struct moon_str bytes) {
         watch(stream);
     }
     return 0;
+}
+
+uint64_t moon_stream_delivered(const struct moon_stream *stream) {
+    int waiting = 0;
+    if (ioctl(stream->fd, SIOCOUTQ, &waiting) != 0)
+        return stream->sent;
+    return stream->sent - (uint64_t)waiting;
 }
 
 void moon_stream_end(struct moon_stream *stream) {

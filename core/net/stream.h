@@ -65,6 +65,9 @@ int moon_stream_send(struct moon_stream *stream, struct moon_str bytes);
 static inline size_t moon_stream_unsent(const struct moon_stream *stream) {
     return stream->tail.len;
 }
+/* How many bytes the peer has acknowledged. A peer that is slow and not dead moves this on long before the kernel's buffer, which may hold
+ * megabytes, has room for more. One system call. */
+uint64_t moon_stream_delivered(const struct moon_stream *stream);
 /* No more will be sent: FIN once the tail is out. */
 void moon_stream_end(struct moon_stream *stream);
 

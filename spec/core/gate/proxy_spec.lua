@@ -472,6 +472,21 @@ describe("an exchange with an origin", function()
       assert.equal(1, gateway:counters().open)
     end)
 
+    it("is patient with a client that takes the answer slowly but steadily", function()
+      local client, peer = begin()
+      local body, got = ("d"):rep(8 * 1024 * 1024), 0
+      peer:send("HTTP/1.1 200 OK\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body)
+      assert.equal(200, client:response({ body = false }).status)
+      local began = wait.now()
+      while wait.now() - began < 7 do -- more than twice the time that it may stand still
+        local piece = client:skip(16384)
+        assert.equal(16384, piece)
+        got = got + piece
+        wait.pause(0.05)
+      end
+      assert.equal(#body - got, client:skip(#body - got))
+    end)
+
     it("cuts a client that takes nothing at all for too long", function()
       local client, peer = begin()
       peer:send "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n"
@@ -501,6 +516,28 @@ describe("an exchange with an origin", function()
       assert.equal(504, client:response().status)
       peer:close()
       client:close()
+    end)
+
+    it("is patient with an origin that takes the body slowly but steadily", function()
+      origin:close()
+      origin = gate.origin { receive_buffer = 4096 }
+      gateway:publish { ["a.test"] = { origin = origin.port } }
+      local client = gateway:connect()
+      local body = ("u"):rep(6 * 1024 * 1024)
+      client:send("POST / HTTP/1.1\r\nHost: a.test\r\nContent-Length: " .. #body .. "\r\n\r\n" .. body)
+      local peer = origin:accept()
+      peer:request()
+      local got, began, last = #peer.input, wait.now(), wait.now()
+      peer.input = ""
+      while got < #body do
+        local bytes = assert(peer:receive())
+        got = got + #bytes
+        if wait.now() - began < 3.5 then wait.pause(0.02) end -- for longer than its deadline: a few bytes at a time
+        assert.is_true(wait.now() - last < 1)
+        last = wait.now()
+      end
+      peer:answer(200, "all of it")
+      assert.equal("all of it", client:response().body)
     end)
 
     it("cuts a client whose body comes too slowly", function()

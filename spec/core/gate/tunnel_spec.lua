@@ -193,6 +193,21 @@ describe("a tunnel", function()
     assert.equal("closed", select(2, peer:receive_all()))
   end)
 
+  it("is cut when the origin takes nothing for too long, the client being gone already", function()
+    origin:close()
+    origin = gate.origin { receive_buffer = 4096 }
+    gateway:close()
+    gateway = gate.start {
+      hosts = { ["a.test"] = { origin = origin.port } },
+      options = function(options) options.timeouts.write_idle = 700 end,
+    }
+    local client, peer = open()
+    client:send(("x"):rep(4 * 1024 * 1024))
+    client:close()
+    gateway:await("open", 0, 5)
+    peer:close()
+  end)
+
   it("is cut when nothing passes for as long as the option says", function()
     gateway:close()
     gateway = gate.start {
