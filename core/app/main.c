@@ -25,9 +25,19 @@ static bool has_flag(int argc, char **argv, const char *flag) {
     return false;
 }
 
+/* As many descriptors as the system lets us have: the soft limit is made for programs that use select(). */
+static void raise_descriptor_limit(void) {
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static void prepare_process(bool dev) {
     signal(SIGPIPE, SIG_IGN);
     umask(077);
+    raise_descriptor_limit();
     /* What OpenSSL reads and whom it trusts is said in our configuration only. */
     unsetenv("OPENSSL_CONF");
     unsetenv("SSL_CERT_FILE");

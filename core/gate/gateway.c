@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,6 +14,8 @@
 
 #define WORKERS_MAX 128
 #define PEM_MAX (256 * 1024)
+/* For the store, the log, the admin listener and the loops themselves. */
+#define DESCRIPTORS_RESERVED 128
 
 struct moon_gateway {
     struct moon_options options;
@@ -207,6 +210,24 @@ static int init_worker(struct moon_gateway *gateway, struct moon_worker *worker,
     return rc;
 }
 
+/* Outsiders must not be able to take every descriptor: as many connections as they have may be needed again toward origins, and some
+ * are reserved. */
+static void fit_connections(struct moon_gateway *gateway) {
+    struct rlimit limit;
+    unsigned *connections = &gateway->options.limits.connections;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == RLIM_INFINITY)
+        return;
+    rlim_t room = limit.rlim_cur > 2 * DESCRIPTORS_RESERVED ? limit.rlim_cur - DESCRIPTORS_RESERVED : limit.rlim_cur / 2;
+    if (*connections <= room / 2)
+        return;
+    moon_log_begin(gateway->control.log, MOON_LOG_WARN, "gateway", "fewer connections are allowed than configured");
+    moon_log_int(gateway->control.log, "configured", *connections);
+    *connections = (unsigned)(room / 2);
+    moon_log_int(gateway->control.log, "allowed", *connections);
+    moon_log_int(gateway->control.log, "descriptors", (int64_t)limit.rlim_cur);
+    moon_log_end(gateway->control.log);
+}
+
 static int start_threads(struct moon_gateway *gateway, struct moon_diag *diag) {
     for (unsigned i = 0; i < gateway->worker_count; i++) {
         struct moon_worker *worker = &gateway->workers[i];
@@ -262,6 +283,7 @@ int moon_gateway_new(struct moon_gateway **out, uv_loop_t *loop, const struct mo
         rc = init_worker(gateway, &gateway->workers[i], i, NULL, log, diag);
     if (rc) /* no loop, no memory for OpenSSL: the process cannot work */
         return rc;
+    fit_connections(gateway);
     rc = listen_kind(gateway, 0, gateway->options.listen, diag);
     if (rc == 0)
         rc = listen_kind(gateway, 1, gateway->options.listen_http, diag);

@@ -16,6 +16,7 @@
 #include "tls/crypto.h"
 
 #define CIPHER_OUT_CEILING (2 * MOON_OUT_CEILING)
+#define EXHAUSTED_LOG_MS 10000
 #define RAY_SUFFIX "-MGT"
 
 /* ---- small services ---- */
@@ -156,6 +157,20 @@ static void on_accept(void *owner, int fd, const struct moon_address *peer) {
     moon_conn_open(owner, fd, peer);
 }
 
+/* Out of descriptors: a line every ten seconds, as long as it lasts. */
+static void on_exhausted(void *owner) {
+    struct moon_service *service = owner;
+    struct moon_worker *worker = service->worker;
+    int64_t now = (int64_t)uv_now(worker->loop);
+    if (worker->exhausted_logged && now - worker->exhausted_logged < EXHAUSTED_LOG_MS)
+        return;
+    worker->exhausted_logged = now;
+    moon_log_begin(worker->log, MOON_LOG_ERROR, "gateway", "no descriptor is left for a connection");
+    moon_log_int(worker->log, "open", worker->conn_count);
+    moon_log_int(worker->log, "refused_so_far", (int64_t)service->listener.refused);
+    moon_log_end(worker->log);
+}
+
 void moon_worker_listen(struct moon_worker *worker) {
     for (unsigned i = 0; i < worker->service_count; i++) {
         struct moon_service *service = &worker->services[i];
@@ -163,6 +178,7 @@ void moon_worker_listen(struct moon_worker *worker) {
             continue;
         int rc = moon_listener_open(&service->listener, worker->loop, worker->sockets[i], on_accept, service);
         worker->sockets[i] = -1;
+        service->listener.exhausted = on_exhausted;
         if (rc)
             moon_log_line(worker->log, MOON_LOG_ERROR, "gateway", "a listener could not be opened", uv_strerror(rc));
     }

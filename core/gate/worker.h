@@ -91,6 +91,7 @@ struct moon_worker {
 
     struct moon_tally tally;
     uint64_t ray_state[2];
+    int64_t exhausted_logged; /* loop time in ms of the last line about it */
     int64_t handshake_logged; /* the second of the last sample, plus 1 */
     int64_t date_second;
     char date[32];

@@ -33,6 +33,8 @@ static void out_of_descriptors(struct moon_listener *listener) {
         listener->spare = open_spare();
     }
     listener->refused++;
+    if (listener->exhausted)
+        listener->exhausted(listener->owner);
     uv_poll_stop(&listener->poll);
     uv_timer_start(&listener->rest, on_rested, REST_MS, 0);
 }

@@ -18,6 +18,7 @@ struct moon_listener {
     uv_poll_t poll;
     uv_timer_t rest; /* after descriptors ran out: a pause instead of a busy loop */
     moon_accept_fn accept;
+    void (*exhausted)(void *owner); /* NULL, or told each time that there was no descriptor left; may be set after opening */
     void *owner;
     int fd;
     int spare; /* a descriptor in reserve, to accept and close when there is no other */

@@ -5,6 +5,58 @@ local wait = require "spec.support.wait"
 
 local C = gate.C
 
+ffi.cdef [[
+struct moon_spec_limit { uint64_t soft; uint64_t hard; };
+int getrlimit(int what, struct moon_spec_limit *limit);
+int setrlimit(int what, const struct moon_spec_limit *limit);
+int dup(int fd);
+]]
+local NOFILE = 7
+
+--- Runs `body` while the process may open descriptors below `number` only.
+local function with_descriptors(number, body)
+  local former, limit = ffi.new("struct moon_spec_limit[1]"), ffi.new("struct moon_spec_limit[1]")
+  ffi.C.getrlimit(NOFILE, former)
+  limit[0].soft, limit[0].hard = number, former[0].hard
+  assert(ffi.C.setrlimit(NOFILE, limit) == 0)
+  local ok, err = pcall(body)
+  ffi.C.setrlimit(NOFILE, former)
+  assert(ok, err)
+end
+
+describe("descriptors", function()
+  it("are kept back from the world for everything else", function()
+    with_descriptors(1000, function()
+      local gateway = gate.start { hosts = {} }
+      local line = gateway:await_log "fewer connections are allowed than configured"
+      assert.truthy(line:find('"configured":50000,"allowed":436,"descriptors":1000', 1, true))
+      gateway:close()
+    end)
+  end)
+
+  it("that run out close a connection at once, are told of, and are waited for", function()
+    local gateway = gate.start { hosts = { ["b.test"] = {} } }
+    local client = gateway:connect()
+    assert.equal(530, client:get("/", { host = "b.test" }).status)
+    local fds = { ffi.C.socket(2, 1, 0), ffi.C.socket(2, 1, 0) }
+    local address = ffi.new("struct moon_spec_address",
+      { family = 2, port = ffi.C.htons(gateway.http), ip = ffi.C.htonl(0x7f000001) })
+    local free = ffi.C.dup(0)
+    ffi.C.close(free)
+    with_descriptors(free, function()
+      assert.equal(0, ffi.C.connect(fds[1], address, ffi.sizeof(address)))
+      local byte = ffi.new("char[1]")
+      assert.is_true(ffi.C.recv(fds[1], byte, 1, 0) <= 0)
+      assert.equal(530, client:get("/", { host = "b.test" }).status) -- who is in is served
+    end)
+    assert.equal(0, ffi.C.connect(fds[2], address, ffi.sizeof(address)))
+    assert.equal(530, gateway:connect():get("/", { host = "b.test" }).status)
+    for _, fd in ipairs(fds) do ffi.C.close(fd) end
+    gateway:await_log "no descriptor is left for a connection"
+    gateway:close()
+  end)
+end)
+
 describe("moon_gateway_new()", function()
   for _, case in ipairs {
     { "listen", "127.0.0.1", "expected" }, { "listen", "localhost:443", "expected" }, { "listen_http", "127.0.0.1:http", "expected" },
@@ -373,6 +425,5 @@ describe("a gateway that drains", function()
       peer:close()
     end
     assert.equal(before, count())
-    assert.is_truthy(ffi)
   end)
 end)
