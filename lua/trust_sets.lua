@@ -115,7 +115,7 @@ end
 local function build(pems, options)
   local usage = USAGE[options.usage or "require"]
   if not usage then
-    return refusal("usage", ('"%s" is none of "require", "warn" and "ignore"'):format(tostring(options.usage)))
+    return refusal("usage", ('"%s" is unknown; usage is one of require, warn, ignore'):format(tostring(options.usage)))
   end
   local target, handles = ffi.new("struct moon_trust_options"), {}
   local texts, kept = views(pems)
