@@ -5,11 +5,14 @@
 -- wildcard, then `*`). Equal trust lists and equal origins are one shared table each, which keeps a hundred thousand
 -- hosts small.
 --
--- A document: { id, name, version, hosts, rules }.
+-- A document: { id, name, version, hosts, rules, certificates }.
+--   certificates[i] (of the zone, the preferred first): { hosts, kind = "EC" | "RSA", expires_on, and as a
+--     client_certificate below }; every name that one covers is among the hosts
 --   hosts[i]: { name, trust = PEM texts | nil, origin | nil }
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil }
 --   client_certificate (what we present): { certificates = PEM, private_key = sealed text, context = its row }
 
+local check = require "moongate.admin.check"
 local json = require "moongate.json"
 local secrets = require "moongate.admin.secrets"
 
@@ -71,6 +74,22 @@ local function origins_by_pattern(tx, zone_id)
   return origins
 end
 
+-- The zone's server certificates, the preferred first, and the names of the zone that they cover.
+local function server_certificates(tx, zone)
+  local list, names = {}, {}
+  for index, row in ipairs(tx:all("SELECT id, hosts, kind, expires_on, chain, private_key FROM custom_certificates "
+      .. "WHERE zone_id = ? AND deploy = 'production' ORDER BY priority DESC, uploaded_on DESC, id", zone.id)) do
+    local one = identity("custom_certificates", row.id, row.chain, row.private_key)
+    one.kind, one.expires_on, one.hosts = row.kind, row.expires_on, {}
+    for position, host in ipairs(json.decode(row.hosts)) do
+      one.hosts[position] = host
+      if check.is_within((host:gsub("^%*%.", "")), zone.name) then names[host] = true end
+    end
+    list[index] = one
+  end
+  return list, names
+end
+
 --- The origin of an exact hostname: its own, that of a wildcard one label above, that of the whole zone.
 ---@param origins table<string, table>
 ---@param hostname string
@@ -95,11 +114,12 @@ end
 --- Builds the document of one zone.
 ---@param tx table
 ---@param zone { id: string, name: string, generation: integer }
----@return table document { id, name, version, hosts, rules }
+---@return table document
 function M.build(tx, zone)
   local trust, origins = trust_by_host(tx, zone.id), origins_by_pattern(tx, zone.id)
+  local certificates, covered = server_certificates(tx, zone)
   local names, seen = {}, {}
-  for _, set in ipairs { trust, origins } do
+  for _, set in ipairs { trust, origins, covered } do
     for name in pairs(set) do
       if not seen[name] then
         seen[name] = true
@@ -114,10 +134,13 @@ function M.build(tx, zone)
     hosts[index] = {
       name = name,
       trust = trust[name],
-      origin = is_pattern and origins[name] or not is_pattern and M.origin_for(origins, name) or nil,
+      origin = is_pattern and (origins[name] or origins["*"]) or not is_pattern and M.origin_for(origins, name) or nil,
     }
   end
-  return { id = zone.id, name = zone.name, version = zone.generation, hosts = hosts, rules = rules_of(tx, zone.id) }
+  return {
+    id = zone.id, name = zone.name, version = zone.generation, hosts = hosts, rules = rules_of(tx, zone.id),
+    certificates = certificates,
+  }
 end
 
 --- The document that stands for a zone which cannot be served: nothing but a rule that blocks every request.

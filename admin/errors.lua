@@ -77,6 +77,19 @@ M.catalogue = {
   bad_hostname = { 400, 1407, "Invalid hostname: %s: %s" },
   no_managed_ca = { 400, 1400, "The managed CA is not available on this gateway yet; name an uploaded CA in "
     .. "mtls_certificate_id" },
+  -- server certificates
+  custom_certificate_value = { 400, 1002, "Invalid value for %s: %s" },
+  custom_certificate_invalid = { 400, 1002, "Invalid certificate: %s" },
+  custom_certificate_unknown = { 404, 1002, "Certificate not found" },
+  custom_certificate_unknown_edit = { 400, 1002, "Invalid certificate: there is none with this id in the zone" },
+  custom_certificate_quota = { 400, 1212, "Maximum number of custom certificates reached" },
+  custom_certificate_exists = { 400, 1220, "This certificate has already been submitted" },
+  custom_certificate_cipher = { 400, 1434, "No cipher that common browsers support works with this certificate: %s" },
+  custom_certificate_chain = { 400, 2100, "The certificates cannot be bundled: %s. The leaf comes first, then its "
+    .. "issuers without the root; the bundle method force sends them as they are" },
+  custom_certificate_no_leaf = { 400, 2101, "No leaf certificate in the chain: %s" },
+  custom_certificate_hostname = { 400, 2103, "No name of the certificate lies in the zone %s" },
+  custom_certificate_csr = { 400, 21050, "Certificate signing requests are not made here; send private_key" },
   -- rulesets
   ruleset_json = { 400, false, "invalid JSON: %s" },
   unknown_phase = { 400, 20116, "'%s' is not a valid value for phase" },
@@ -105,6 +118,7 @@ M.groups = {
   general = { json = "bad_json", value = "invalid" },
   tokens = { json = "token_json", value = "token_value" },
   certificates = { json = "certificate_json", value = "certificate_value" },
+  custom_certificates = { json = "bad_json", value = "custom_certificate_value" },
   rulesets = { json = "ruleset_json", value = "rule_value" },
   origins = { json = "bad_json", value = "origin_invalid" },
 }

@@ -26,6 +26,7 @@ local BODY_BYTES, BODY_DEPTH = 1024 * 1024, 32
 local RESOURCES = {
   "accounts", "account_tokens", "audit_logs", "memberships", "permission_groups", "tokens", "user", "zones",
   "mtls_certificates", "hostname_associations", "rulesets", "origins", "status",
+  "custom_certificates",
 }
 
 --- All routes, in the order of the resources: the API at a glance, for specs and documents too.

@@ -60,6 +60,7 @@ function M.part(control, document)
   return {
     text = json.encode(json.object {
       id = document.id, name = document.name, version = document.version, hosts = hosts, rules = rules,
+      certificates = document.certificates and json.array(document.certificates),
     }),
     certificates = certificates,
     identities = identities,

@@ -22,13 +22,13 @@ local M = {}
 ---@field normalise (fun(text: string, context: table): string|nil)|nil for keys that are names
 ---@field paging moongate.admin.paging
 ---@field order string for ORDER BY
----@field filters (fun(query: table): string|nil, any[]|nil, string|nil)[]|nil each gives a condition with `?`s and its
---- values, or nil, nil and the name of a parameter that makes no sense
+---@field filters (fun(query: table, context: table): string|nil, any[]|nil, string|nil)[]|nil each gives a condition
+--- with `?`s and its values, or nil, nil and the name of a parameter that makes no sense
 
 local function conditions(resource, context)
   local where, values = { resource.scope }, { resource.scope_of(context) }
   for _, filter in ipairs(resource.filters or {}) do
-    local condition, list, bad = filter(context.query)
+    local condition, list, bad = filter(context.query, context)
     if bad then return nil, errors.fail("bad_query", bad) end
     if condition then
       where[#where + 1] = condition

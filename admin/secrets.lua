@@ -14,6 +14,7 @@ M.FILE = "secrets.key"
 --- Every column of the store that holds sealed texts. Rows are found by `key`; NULL is no secret.
 M.COLUMNS = {
   { table = "mtls_certificates", column = "private_key", key = "id" },
+  { table = "custom_certificates", column = "private_key", key = "id" },
 }
 
 --- What a secret is bound to, in words that a message may repeat.

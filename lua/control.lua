@@ -11,6 +11,7 @@ local fields = require "moongate.fields"
 local reach = require "moongate.reach"
 local section_rules = require "moongate.section_rules"
 local secrets = require "moongate.secrets"
+local server_certificates = require "moongate.server_certificates"
 local tls_policies = require "moongate.tls_policies"
 local trust_sets = require "moongate.trust_sets"
 
@@ -19,10 +20,10 @@ local diag, refusal, refused, view = reach.diag, reach.refusal, reach.refused, r
 
 local M = {}
 
+local CERTIFICATES_BYTES = 64 * 1024 -- MOON_CERTIFICATES_BYTES of core/tls/certificate.h
 local CERTIFICATES_MAX = 32       -- MOON_CERTIFICATES_MAX of core/tls/certificate.h
 local PUBLISH_DEADLINE_MS = 5000
 local FIRST_DEADLINE_MS = 120000  -- at start every worker reads every section, and nobody waits for an answer
-local NAMES_PER_CERTIFICATE = 100 -- more names make every handshake of the zone heavier
 local FALLBACK_NAME = "moongate.invalid" -- for clients that name no host or one that nobody serves
 
 -- Handles are small for Lua's garbage collector whatever they hold in C (a TLS context, thousands of hosts), so it would be in no
@@ -132,6 +133,20 @@ function M.certificates(pem)
   return list
 end
 
+--- The hostnames that the first certificate was made for (core/tls/certificate.h).
+---@param pem string
+---@return string[]|nil
+---@return moongate.control.Diagnostic|nil
+function M.certificate_hosts(pem)
+  local room, len = ffi.new("char[?]", CERTIFICATES_BYTES), ffi.new("size_t[1]")
+  if C.moon_ffi_certificate_hosts(room, len, pem, #pem, diag) ~= 0 then
+    return refused()
+  end
+  local list = {}
+  for line in ffi.string(room, len[0]):gmatch("[^\n]+") do list[#list + 1] = line end
+  return list
+end
+
 --- Whether a private key belongs to the first certificate.
 ---@param pem string
 ---@param private_key string
@@ -210,63 +225,10 @@ local function rules_of(document)
   return text
 end
 
--- Which names the certificates of a zone carry: the first list is the zone's own and every host that it covers; hosts deeper
--- down follow in lists of their own. Returns the lists and host name → list number.
-local function certificate_names(zone, hosts)
-  local lists, place, deeper = { { zone, "*." .. zone } }, {}, {}
-  local parent_is_zone = "^[^.]+%." .. zone:gsub("%p", "%%%0") .. "$"
-  for _, host in ipairs(hosts) do
-    if host.name == "*" or host.name == zone or host.name:find(parent_is_zone) then
-      place[host.name] = 1
-    else
-      deeper[#deeper + 1] = host.name
-    end
-  end
-  table.sort(deeper)
-  for i, name in ipairs(deeper) do
-    local number = 2 + math.floor((i - 1) / NAMES_PER_CERTIFICATE)
-    lists[number] = lists[number] or {}
-    table.insert(lists[number], name)
-    place[name] = number
-  end
-  return lists, place
-end
-
 local function located(err, host, part)
   local where = part .. " of " .. host.name
   err.where = err.where ~= "" and where .. ": " .. err.where or where
   return nil, err
-end
-
--- The zone's policy and those of its hosts by name. Hosts with equal terms share one, as far as one certificate covers them.
-local function policies_of(document)
-  local lists, place = certificate_names(document.name, document.hosts)
-  local all, of_host = {}, {}
-  local function policy_for(terms, number)
-    local policy, err = tls_policies.of(attached(), terms, lists[number])
-    if policy then all[#all + 1] = policy end
-    return policy, err
-  end
-  local of_zone = tls_policies.merge(document.tls)
-  local made = {} -- list number → policy of the zone's terms
-  for number in ipairs(lists) do
-    local err
-    made[number], err = policy_for(of_zone, number)
-    if not made[number] then
-      err.where = err.where ~= "" and "tls: " .. err.where or "tls"
-      return nil, err
-    end
-  end
-  for _, host in ipairs(document.hosts) do
-    local number = place[host.name]
-    of_host[host.name] = made[number]
-    if host.tls then
-      local policy, err = policy_for(tls_policies.merge(document.tls, host.tls), number)
-      if not policy then return located(err, host, "tls") end
-      of_host[host.name] = policy
-    end
-  end
-  return { zone = made[1], of_host = of_host, all = all }
 end
 
 local function add_host(section, host, policy, trust_options)
@@ -303,7 +265,7 @@ function M.section(document)
   local carried, err = rules_of(document)
   if not carried then return nil, err end
   local policies
-  policies, err = policies_of(document)
+  policies, err = server_certificates.of_zone(control, document)
   if not policies then return nil, err end
   local name = document.name
   local handle = C.moon_ffi_section_new(name, #name, carried, #carried, policies.zone.handle)

@@ -44,6 +44,17 @@ int moon_ffi_match_key(const char *pem, size_t pem_len, const char *key, size_t 
     return moon_certificates_match_key(moon_str(pem, pem_len), moon_str(key, key_len), diag);
 }
 
+int moon_ffi_certificate_hosts(char *room, size_t *len, const char *pem, size_t pem_len, struct moon_diag *diag) {
+    struct moon_buf hosts;
+    moon_buf_init(&hosts, MOON_CERTIFICATES_BYTES);
+    int rc = moon_certificates_hosts(&hosts, moon_str(pem, pem_len), diag);
+    struct moon_str lines = moon_buf_view(&hosts);
+    *len = rc ? 0 : lines.len;
+    memcpy(room, lines.data, *len);
+    moon_buf_free(&hosts);
+    return rc;
+}
+
 /* ---- secrets at rest ---- */
 
 int moon_ffi_keyring_open(struct moon_keyring **out, const char *path, bool may_make, struct moon_diag *diag) {

@@ -53,6 +53,10 @@ MOON_FFI bool moon_ffi_sealed_newest(struct moon_keyring *ring, struct moon_str 
 MOON_FFI int moon_ffi_keyring_renew(struct moon_keyring *ring, bool *from_environment, struct moon_diag *diag);
 MOON_FFI void moon_ffi_wipe(void *data, size_t size);
 
+/* Lines in `room` (MOON_CERTIFICATES_BYTES), *len bytes. */
+MOON_FFI int moon_ffi_certificate_hosts(char *room, size_t *len, const char *pem, size_t pem_len,
+                                        struct moon_diag *diag);
+
 /* Each _new and _build gives 0 and one count in *out, or a negative code, diag and NULL in *out. */
 
 /* A revocation list and the CA that issued it (tls/crl.h); takes about a second for one of 10 MiB. */

@@ -11,6 +11,7 @@
 
 #include "base/buf.h"
 #include "base/check.h"
+#include "base/hostname.h"
 #include "base/mem.h"
 #include "tls/crypto.h"
 #include "tls/pem.h"
@@ -207,6 +208,51 @@ int moon_certificates_read(struct moon_certificate *list, size_t room, size_t *c
     }
     if (!rc)
         *count = found;
+    sk_X509_pop_free(stack, X509_free);
+    moon_crypto_forget_errors();
+    return rc;
+}
+
+/* A DNS name of a certificate in the form that hosts have; the length, or 0 when it is no such name. */
+static size_t host_of(char out[MOON_HOSTNAME_MAX + 3], const ASN1_IA5STRING *value) {
+    struct moon_str name = moon_str((const char *)ASN1_STRING_get0_data(value), (size_t)ASN1_STRING_length(value));
+    size_t prefix = moon_str_starts_with(name, MOON_STR("*.")) ? 2 : 0;
+    memcpy(out, "*.", 2);
+    int len = moon_hostname_normalise(out + prefix, moon_str(name.data + prefix, name.len - prefix), false);
+    return len > 0 ? prefix + (size_t)len : 0;
+}
+
+/* Is this line among those from `start` on? */
+static bool has_line(const struct moon_buf *lines, size_t start, struct moon_str line) {
+    struct moon_str rest = moon_buf_view(lines);
+    rest = moon_str(rest.data + start, rest.len - start);
+    while (rest.len) {
+        size_t len = (size_t)((const char *)memchr(rest.data, '\n', rest.len) - rest.data) + 1;
+        if (moon_str_equal(moon_str(rest.data, len), line))
+            return true;
+        rest = moon_str(rest.data + len, rest.len - len);
+    }
+    return false;
+}
+
+int moon_certificates_hosts(struct moon_buf *out, struct moon_str pem, struct moon_diag *diag) {
+    STACK_OF(X509) *stack = NULL;
+    size_t start = out->len;
+    int rc = moon_pem_read_certificates(&stack, pem, "certificates", diag);
+    if (rc)
+        return rc;
+    GENERAL_NAMES *names = X509_get_ext_d2i(sk_X509_value(stack, 0), NID_subject_alt_name, NULL, NULL);
+    for (int i = 0; i < sk_GENERAL_NAME_num(names) && !rc; i++) {
+        const GENERAL_NAME *name = sk_GENERAL_NAME_value(names, i);
+        char host[MOON_HOSTNAME_MAX + 4];
+        size_t len = name->type == GEN_DNS ? host_of(host, name->d.dNSName) : 0;
+        host[len] = '\n';
+        if (len && !has_line(out, start, moon_str(host, len + 1)))
+            rc = moon_buf_append(out, host, len + 1);
+    }
+    if (rc)
+        moon_diag_set(diag, "certificates", "the first certificate has too many names");
+    GENERAL_NAMES_free(names);
     sk_X509_pop_free(stack, X509_free);
     moon_crypto_forget_errors();
     return rc;

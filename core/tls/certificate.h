@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
 
@@ -36,6 +37,11 @@ struct moon_certificate {
  * `room` entries; *count is how many there are. */
 int moon_certificates_read(struct moon_certificate *list, size_t room, size_t *count, struct moon_str pem,
                            struct moon_diag *diag);
+
+/* The hostnames that the first certificate of `pem` was made for: its DNS subject alternative names, normalised
+ * (base/hostname.h; "*." may stand in front), each with a line feed behind, in the certificate's order and each once.
+ * Names that are no hostnames are passed over. Appended to `out`; MOON_EREFUSED with diag when it cannot be read. */
+int moon_certificates_hosts(struct moon_buf *out, struct moon_str pem, struct moon_diag *diag);
 
 /* Reads a PEM private key (unencrypted) and compares it with the first certificate of `pem`. 0 match; MOON_EREFUSED
  * with a diagnostic: where = "private_key" when it is unreadable, "match" when it belongs to another. */

@@ -35,6 +35,17 @@ local function read_certificates(pem)
   return list
 end
 
+local function certificate_hosts(pem)
+  local buf, diag = ffi.gc(ffi.new("struct moon_buf"), C.moon_buf_free), ffi.new("struct moon_diag[1]")
+  C.moon_buf_init(buf, 65536)
+  if C.moon_certificates_hosts(buf, unit.str(pem), diag) ~= 0 then
+    return nil, { where = ffi.string(diag[0].where), text = ffi.string(diag[0].text) }
+  end
+  local list = {}
+  for line in (buf.len > 0 and ffi.string(buf.data + buf.start, buf.len) or ""):gmatch("[^\n]+") do list[#list + 1] = line end
+  return list
+end
+
 local function match_key(pem, key)
   local diag = ffi.new("struct moon_diag[1]")
   if C.moon_certificates_match_key(unit.str(pem), unit.str(key), diag) == 0 then return true end
@@ -64,6 +75,7 @@ function M.control()
   function control.equal(a, b) return a == b end
 
   control.certificates, control.match_key = read_certificates, match_key
+  control.certificate_hosts = certificate_hosts
   secrets.install(control)
 
   function control.section(document)

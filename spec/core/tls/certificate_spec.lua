@@ -242,6 +242,49 @@ describe("tls.certificate", function()
     end
   end)
 
+  describe("hosts()", function()
+    local function hosts(pem)
+      local buf, diag = ffi.gc(ffi.new("struct moon_buf"), C.moon_buf_free), tls.diag()
+      C.moon_buf_init(buf, 65536)
+      if C.moon_certificates_hosts(buf, tls.str(pem), diag) ~= 0 then return nil, tls.told(diag) end
+      return buf.len > 0 and ffi.string(buf.data + buf.start, buf.len) or ""
+    end
+
+    for _, case in ipairs {
+      { "names in their order", "DNS:b.test,DNS:a.test", "b.test\na.test\n" },
+      { "wildcards", "DNS:*.a.test,DNS:a.test", "*.a.test\na.test\n" },
+      { "capitals and trailing dots in one form, once", "DNS:A.Test,DNS:a.test,DNS:a.test.,DNS:*.B.test", "a.test\n*.b.test\n" },
+      { "names and passes over what is none", "DNS:a b.test,DNS:*,DNS:*.,DNS:x.*.test,DNS:..,DNS:ok.test", "ok.test\n" },
+      { "names and passes over other kinds", "IP:127.0.0.1,email:x@a.test,URI:http://a.test,DNS:ok.test", "ok.test\n" },
+      { "nothing without a DNS name", "IP:127.0.0.1", "" },
+    } do
+      it("gives " .. case[1], function()
+        assert.equal(case[3], hosts(certs.leaf(nil, { cn = "cn.test", san = case[2] }).pem))
+      end)
+    end
+
+    it("gives nothing for a certificate without the extension: a common name is no hostname", function()
+      assert.equal("", hosts(certs.leaf(nil, { cn = "cn.test" }).pem))
+    end)
+
+    it("reads the first certificate only", function()
+      assert.equal("a.test\n", hosts(certs.leaf(nil, { san = "DNS:a.test" }).pem .. certs.leaf(nil, { san = "DNS:b.test" }).pem))
+    end)
+
+    it("passes over a name with a NUL in it", function()
+      local leaf_with_nul = certs.leaf(nil, { extensions = {
+        "subjectAltName=DER:30:14:82:0A:61:2E:74:65:73:74:00:2E:78:79:82:06:62:2E:74:65:73:74",
+      } })
+      assert.equal("b.test\n", hosts(leaf_with_nul.pem))
+    end)
+
+    it("refuses what is no certificate", function()
+      local text, where = hosts "nonsense"
+      assert.is_nil(text)
+      assert.equal("certificates", where)
+    end)
+  end)
+
   describe("match_key()", function()
     it("finds the key of the first certificate", function()
       assert.is_true((match(leaf.pem .. sub.pem, leaf.key)))
