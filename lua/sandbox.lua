@@ -94,7 +94,7 @@ local function offset_of(init, length)
   return init - init % 1
 end
 
-local SPECIALS = { "^", "$", "*", "+", "?", ".", "(", ")", "[", "]", "%", "-" }
+local SPECIALS = { "^", "$", "*", "+", "?", ".", "(", "[", "%", "-" }
 
 local function is_plain(pattern)
   for i = 1, #SPECIALS do

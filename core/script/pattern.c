@@ -203,14 +203,14 @@ static const char *close_capture(struct matcher *m, const char *s, const char *p
     return found;
 }
 
-/* "%1": the text of an earlier capture once more. Behind it, or NULL. */
+/* "%1": the text of an earlier capture once more; a position is none. Behind it, or NULL. */
 static const char *again(struct matcher *m, const char *s, char digit) {
     int index = digit - '1';
     if (index < 0 || index >= m->out->count || m->out->captures[index].len == LEN_OPEN)
         return fail(m, "invalid capture index");
     const struct moon_pattern_capture *capture = &m->out->captures[index];
-    size_t len = capture->len == LEN_POSITION ? 0 : (size_t)capture->len;
-    if ((size_t)(m->subject_end - s) < len || !spend(m, len / 16 + 1) ||
+    size_t len = (size_t)capture->len;
+    if (capture->len == LEN_POSITION || (size_t)(m->subject_end - s) < len || !spend(m, len / 16 + 1) ||
         memcmp(m->subject + capture->begin, s, len) != 0)
         return NULL;
     return s + len;

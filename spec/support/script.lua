@@ -112,13 +112,14 @@ local Worker = {}
 Worker.__index = Worker
 
 --- A worker's state, as the gateway opens it.
----@param options { source_dir: string }|nil
+---@param options { source_dir: string|nil, policies: ffi.cdata*|nil }|nil policies: struct moon_policies *
 ---@return table worker
 function M.worker(options)
   local self = setmetatable({ log = M.log() }, Worker)
   self.options = ffi.new("struct moon_script_options")
   self.source_dir = options and options.source_dir
   self.options.source_dir = self.source_dir
+  self.options.policies = options and options.policies or nil
   self.hooks = ffi.new("struct moon_hooks")
   C.moon_script_hooks(self.hooks, self.options)
   self.facts, self.verdict = ffi.new("struct moon_facts"), ffi.new("struct moon_verdict")
