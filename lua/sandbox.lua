@@ -91,6 +91,7 @@ local function offset_of(init, length)
     init = init + length
     if init < 0 then init = 0 end
   end
+  if init > length then return length end
   return init - init % 1
 end
 
@@ -108,7 +109,6 @@ local text = {}
 function text.find(subject, pattern, init, plain)
   subject, pattern = check_text(subject, "find", 1), check_text(pattern, "find", 2)
   local from = offset_of(init, #subject)
-  if from > #subject then return nil end
   if plain or is_plain(pattern) then
     local at = tonumber(C.moon_ffi_pattern_plain(subject, #subject, pattern, #pattern, from))
     if at < 0 then return nil end
@@ -121,7 +121,7 @@ end
 function text.match(subject, pattern, init)
   subject, pattern = check_text(subject, "match", 1), check_text(pattern, "match", 2)
   local from = offset_of(init, #subject)
-  if from > #subject or not search(subject, pattern, from, true) then return nil end
+  if not search(subject, pattern, from, true) then return nil end
   return captures(subject)
 end
 
