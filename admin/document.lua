@@ -5,14 +5,20 @@
 -- wildcard, then `*`). Equal trust lists and equal origins are one shared table each, which keeps a hundred thousand
 -- hosts small.
 --
--- A document: { id, name, version, hosts, rules, certificates }.
+-- A document: { id, name, version, hosts, rules, certificates, account_rules | nil, firewall_rules | nil, rulesets | nil,
+-- lists | nil }.
 --   certificates[i] (of the zone, the preferred first): { hosts, kind = "EC" | "RSA", expires_on, and as a
 --     client_certificate below }; every name that one covers is among the hosts
 --   hosts[i]: { name, trust = PEM texts | nil, origin | nil }
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil }
 --   client_certificate (what we present): { certificates = PEM, private_key = sealed text, context = its row }
+--   rules[i]: { id, ref, action, expression, enabled, action_parameters | nil, logging = false | nil }: the entry point of
+--     the zone; account_rules (that of its account) and firewall_rules are lists of the same kind and are run before it
+--   rulesets[id]: the rules of a custom ruleset that one of them executes
+--   lists[name]: { kind = `ip`, `hostname` or `asn`, items = one text, blanks between } that one of them asks
 
 local check = require "moongate.admin.check"
+local document_rules = require "moongate.admin.document_rules"
 local json = require "moongate.json"
 local secrets = require "moongate.admin.secrets"
 
@@ -98,24 +104,12 @@ function M.origin_for(origins, hostname)
   return origins[hostname] or origins["*." .. (hostname:match("^[^.]+%.(.+)$") or "")] or origins["*"]
 end
 
-local function rules_of(tx, zone_id)
-  local row = tx:one("SELECT rules FROM rulesets WHERE zone_id = ? AND kind = 'zone' AND phase = ?", zone_id,
-    "http_request_firewall_custom")
-  local rules = {}
-  for index, rule in ipairs(row and json.decode(row.rules) or {}) do
-    rules[index] = {
-      id = rule.id, ref = rule.ref, action = rule.action, expression = rule.expression, enabled = rule.enabled,
-      action_parameters = rule.action_parameters,
-    }
-  end
-  return rules
-end
-
 --- Builds the document of one zone.
 ---@param tx table
 ---@param zone { id: string, name: string, generation: integer }
+---@param memo table|nil what was read of accounts so far, for zones that are built one after the other in `tx`
 ---@return table document
-function M.build(tx, zone)
+function M.build(tx, zone, memo)
   local trust, origins = trust_by_host(tx, zone.id), origins_by_pattern(tx, zone.id)
   local certificates, covered = server_certificates(tx, zone)
   local names, seen = {}, {}
@@ -137,10 +131,10 @@ function M.build(tx, zone)
       origin = is_pattern and (origins[name] or origins["*"]) or not is_pattern and M.origin_for(origins, name) or nil,
     }
   end
-  return {
-    id = zone.id, name = zone.name, version = zone.generation, hosts = hosts, rules = rules_of(tx, zone.id),
-    certificates = certificates,
-  }
+  local document = document_rules.build(tx, zone.id, memo or {})
+  document.id, document.name, document.version, document.hosts = zone.id, zone.name, zone.generation, hosts
+  document.certificates = certificates
+  return document
 end
 
 --- The document that stands for a zone which cannot be served: nothing but a rule that blocks every request.

@@ -25,7 +25,8 @@ local BODY_BYTES, BODY_DEPTH = 1024 * 1024, 32
 
 local RESOURCES = {
   "accounts", "account_tokens", "audit_logs", "memberships", "permission_groups", "tokens", "user", "zones",
-  "mtls_certificates", "hostname_associations", "rulesets", "origins", "status",
+  "mtls_certificates", "hostname_associations", "rulesets", "ruleset_rules",
+  "ruleset_versions", "origins", "status",
   "custom_certificates",
 }
 

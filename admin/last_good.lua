@@ -3,8 +3,8 @@
 --
 -- Called by admin/boot.lua: written at most once a second and at the end, read when the store is out of reach and the
 -- configuration allows to serve without it. The file is one JSON object whose `documents` are hashed as they stand in
--- it; certificates, and identities with their keys, are kept once and named by their hash. Private keys are in it as
--- they are in the store, sealed; it holds no tokens; mode 0600.
+-- it; certificates, identities with their keys, and the items of lists are kept once and named by their hash. Private
+-- keys are in it as they are in the store, sealed; it holds no tokens; mode 0600.
 
 local json = require "moongate.json"
 local stamp = require "moongate.admin.stamp"
@@ -16,7 +16,7 @@ local MAX_BYTES = 1024 * 1024 * 1024
 
 -- What many hosts of a zone share is one table in its document (moongate.admin.document), so each is turned once.
 local function packers(control)
-  local certificates, identities, packed = {}, {}, {}
+  local certificates, identities, items, packed = {}, {}, {}, {}
   local function named(names, text, value)
     local name = stamp.hex(control.sha256(text))
     names[name] = value
@@ -42,28 +42,49 @@ local function packers(control)
     end
     return packed[origin]
   end
-  return trust_of, origin_of, certificates, identities
+  local function list_of(list)
+    return json.object { kind = list.kind, items = named(items, list.items, list.items) }
+  end
+  return { trust = trust_of, origin = origin_of, list = list_of, certificates = certificates, identities = identities,
+    items = items }
+end
+
+local function array_of(list)
+  local array = json.array {}
+  for index, element in ipairs(list) do array[index] = element end
+  return array
+end
+
+-- The values of a map, each turned by `turn`; nil for no map.
+local function each_of(map, turn)
+  if not map then return nil end
+  local turned = json.object {}
+  for key, value in pairs(map) do turned[key] = turn(value) end
+  return turned
 end
 
 --- Turns the document of one zone into its part of the file. Costly for large zones, hence kept by the caller while
 --- the zone stays as it is.
 ---@param control table
 ---@param document table
----@return { text: string, certificates: table<string, string>, identities: table<string, table> } part by hash
+---@return { text: string, certificates: table<string, string>, identities: table<string, table>,
+---  items: table<string, string> } part by hash
 function M.part(control, document)
-  local trust_of, origin_of, certificates, identities = packers(control)
-  local hosts, rules = json.array {}, json.array {}
+  local pack, hosts = packers(control), json.array {}
   for index, host in ipairs(document.hosts) do
-    hosts[index] = json.object { name = host.name, trust = trust_of(host.trust), origin = origin_of(host.origin) }
+    hosts[index] = json.object { name = host.name, trust = pack.trust(host.trust), origin = pack.origin(host.origin) }
   end
-  for index, rule in ipairs(document.rules) do rules[index] = rule end
   return {
     text = json.encode(json.object {
-      id = document.id, name = document.name, version = document.version, hosts = hosts, rules = rules,
+      id = document.id, name = document.name, version = document.version, hosts = hosts,
+      rules = array_of(document.rules), account_rules = document.account_rules and array_of(document.account_rules),
+      firewall_rules = document.firewall_rules and array_of(document.firewall_rules),
+      rulesets = each_of(document.rulesets, array_of), lists = each_of(document.lists, pack.list),
       certificates = document.certificates and json.array(document.certificates),
     }),
-    certificates = certificates,
-    identities = identities,
+    certificates = pack.certificates,
+    identities = pack.identities,
+    items = pack.items,
   }
 end
 
@@ -72,14 +93,15 @@ end
 ---@param generation integer
 ---@return string text of the file
 function M.encode(control, parts, generation)
-  local certificates, identities, texts = json.object {}, json.object {}, {}
+  local certificates, identities, items, texts = json.object {}, json.object {}, json.object {}, {}
   for index, part in ipairs(parts) do
     for name, pem in pairs(part.certificates) do certificates[name] = pem end
     for name, identity in pairs(part.identities) do identities[name] = identity end
+    for name, text in pairs(part.items) do items[name] = text end
     texts[index] = part.text
   end
-  local body = ('{"certificates":%s,"identities":%s,"zones":[%s]}'):format(json.encode(certificates),
-    json.encode(identities), table.concat(texts, ","))
+  local body = ('{"certificates":%s,"identities":%s,"items":%s,"zones":[%s]}'):format(json.encode(certificates),
+    json.encode(identities), json.encode(items), table.concat(texts, ","))
   return ('{"format":%d,"generation":%d,"written_at":"%s","sha256":"%s","documents":%s}\n'):format(FORMAT, generation,
     stamp.seconds(control.now()), stamp.hex(control.sha256(body)), body)
 end
@@ -103,6 +125,12 @@ local function unpack_hosts(document, certificates, identities)
   end
 end
 
+local function unpack_lists(document, items)
+  for _, list in pairs(document.lists or {}) do
+    list.items = items[list.items] or error("the items of a list are missing", 0)
+  end
+end
+
 --- Reads the text of a file that `encode` made.
 ---@param control table
 ---@param text string
@@ -118,6 +146,7 @@ function M.decode(control, text)
   if not decoded then return nil, "it is not JSON" end
   for _, document in ipairs(decoded.zones) do
     local ok, err = pcall(unpack_hosts, document, decoded.certificates, decoded.identities or {})
+    if ok then ok, err = pcall(unpack_lists, document, decoded.items or {}) end
     if not ok then return nil, tostring(err) end
   end
   return { generation = tonumber(generation), written_at = written_at, documents = decoded.zones }

@@ -61,9 +61,10 @@ function Publisher:rehearse(tx)
   for id, entry in pairs(self.zones) do
     if not tx.removed[id] then zones[id] = entry end
   end
+  local memo = {}
   for id in pairs(tx.touched) do
     local zone = tx:one("SELECT id, name, generation FROM zones WHERE id = ?", id)
-    local entry, diag = entry_for(self, zone, document.build(tx, zone))
+    local entry, diag = entry_for(self, zone, document.build(tx, zone, memo))
     if not entry then return nil, unservable(diag) end
     zones[id] = entry
   end
@@ -113,8 +114,9 @@ function Publisher:load(store)
   local zones, generation = {}, nil
   local ok, failure = store:read(function(tx)
     generation = tx:generation()
+    local memo = {}
     for _, zone in ipairs(tx:all("SELECT id, name, generation FROM zones")) do
-      local entry, diag = entry_at_start(self, zone, document.build(tx, zone))
+      local entry, diag = entry_at_start(self, zone, document.build(tx, zone, memo))
       if not entry then return nil, diag end
       zones[zone.id] = entry
     end

@@ -15,6 +15,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.01_resources",
   require "moongate.admin.store.migrations.02_identity",
   require "moongate.admin.store.migrations.03_secrets",
+  require "moongate.admin.store.migrations.04_rulesets",
   require "moongate.admin.store.migrations.05_custom_certificates",
 }
 

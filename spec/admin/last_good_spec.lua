@@ -49,6 +49,18 @@ describe("moongate.admin.last_good", function()
     assert.equal(read.documents[1].hosts[2].origin.client_certificate, read.documents[2].hosts[1].origin.client_certificate)
   end)
 
+  it("writes the items of a list that many zones ask once, and all rules", function()
+    local rule = { id = "r", action = "block", expression = "ip.src in $office", enabled = true }
+    local documents = { document "a", document "b" }
+    for _, one in ipairs(documents) do
+      one.account_rules, one.firewall_rules, one.rulesets = { rule }, { rule, rule }, { c1 = { rule }, c2 = {} }
+      one.lists = { office = { kind = "ip", items = "192.0.2.7 198.51.100.0/24" } }
+    end
+    local read, text = round(documents)
+    assert.same(documents, read.documents)
+    assert.equal(1, select(2, text:gsub("192.0.2.7", "")))
+  end)
+
   it("reads a file from before there were identities", function()
     local _, text = round { document("a") }
     local stamp = require "moongate.admin.stamp"
@@ -71,7 +83,13 @@ describe("moongate.admin.last_good", function()
     ["of another kind"] = function() return "{}" end,
     ["lacking an identity"] = function(text)
       local stamp = require "moongate.admin.stamp"
-      local body = text:match('"documents":(.*)}\n$'):gsub('"identities":{.-}},"zones"', '"identities":{},"zones"')
+      local body = text:match('"documents":(.*)}\n$'):gsub('"identities":{.-}},"items"', '"identities":{},"items"')
+      return (text:gsub('"sha256":"%x+"', '"sha256":"' .. stamp.hex(control.sha256(body)) .. '"')
+        :gsub('"documents":.*}\n$', function() return '"documents":' .. body .. "}\n" end))
+    end,
+    ["lacking the items of a list"] = function(text)
+      local stamp = require "moongate.admin.stamp"
+      local body = text:match('"documents":(.*)}\n$'):gsub('"items":{.-},"zones"', '"items":{},"zones"')
       return (text:gsub('"sha256":"%x+"', '"sha256":"' .. stamp.hex(control.sha256(body)) .. '"')
         :gsub('"documents":.*}\n$', function() return '"documents":' .. body .. "}\n" end))
     end,
@@ -84,7 +102,9 @@ describe("moongate.admin.last_good", function()
   } do
     it("refuses a file that is " .. title, function()
       local client = { certificates = PEM, private_key = "m1:sealed", context = "t:c:1" }
-      local _, text = round { document("a", { { name = "a.test", trust = { PEM }, origin = { client_certificate = client } } }) }
+      local one = document("a", { { name = "a.test", trust = { PEM }, origin = { client_certificate = client } } })
+      one.lists = { office = { kind = "ip", items = "192.0.2.7" } }
+      local _, text = round { one }
       local read, reason = last_good.decode(control, spoil(text))
       assert.is_nil(read)
       assert.is_string(reason)

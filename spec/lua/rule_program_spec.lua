@@ -170,7 +170,7 @@ describe("moongate.rule_program", function()
   describe("an accessor that fails", function()
     local BROKEN = 'http.user_agent eq "x"'
     local function broken(document)
-      one = worker(document)
+      local one = worker(document)
       one.schema.fields["http.user_agent"].access = function() error("no such thing", 0) end
       assert.has_error(function() one.ask() end)
       return one

@@ -203,8 +203,18 @@ describe("moongate.admin.resources.rulesets", function()
       { "without an action", { expression = "ssl" }, nil, "/rules/0/action", "action is required" },
       { "with parameters alone", { expression = "ssl", action_parameters = { response = 1 } }, nil, "/rules/0/action", "action is required for action parameters" },
       { "with the action allow", { expression = "ssl", action = "allow" }, nil, "/rules/0/action", "unknown variant for action: allow" },
-      { "with the action skip", { expression = "ssl", action = "skip" }, 21010, "/rules/0/action", "not available on this gateway yet" },
-      { "with the action managed_challenge", { expression = "ssl", action = "managed_challenge" }, 21010, "/rules/0/action", "not available" },
+      { "with the action bypass", { expression = "ssl", action = "bypass" }, nil, "/rules/0/action", "unknown variant for action: bypass" },
+      { "with the action rewrite", { expression = "ssl", action = "rewrite" }, 21010, "/rules/0/action", "not available on this gateway" },
+      { "that skip nothing", { expression = "ssl", action = "skip" }, 20113, "/rules/0/action_parameters",
+        "action parameters are required for the skip action" },
+      { "that skip with empty parameters", { expression = "ssl", action = "skip", action_parameters = require("moongate.json").object {} }, 20113,
+        "/rules/0/action_parameters", "action parameters are required for the skip action" },
+      { "that execute nothing", { expression = "ssl", action = "execute" }, 20113, "/rules/0/action_parameters",
+        "action parameters are required for the execute action" },
+      { "that challenge with parameters", { expression = "ssl", action = "js_challenge", action_parameters = { response = {} } }, nil,
+        "/rules/0/action_parameters", 'invalid JSON: unknown field "response"' },
+      { "that ask a list which is not there", { expression = "ip.src in $office", action = "block" }, 20127, "/rules/0/expression",
+        'list "office" does not exist' },
       { "with logging", { expression = "ssl", action = "block", logging = { enabled = true } }, 20018, "/rules/0/logging", "only allowed in the skip action" },
       { "with a rate limit", { expression = "ssl", action = "block", ratelimit = { period = 1 } }, 21013, "/rules/0/ratelimit", "ratelimit" },
       { "with an unknown parameter", { expression = "ssl", action = "block", action_parameters = { respons = {} } }, nil,
@@ -254,6 +264,277 @@ describe("moongate.admin.resources.rulesets", function()
     it("must be objects in an array", function()
       assert.equal("/rules", first(put '{"rules":{}}').source.pointer)
       assert.equal("/rules", first(put '{"rules":["x"]}').source.pointer)
+    end)
+  end)
+
+  describe("skip", function()
+    local ID = ("a"):rep(32)
+    local function skip(parameters, logging) return { expression = "ssl", action = "skip", action_parameters = parameters, logging = logging } end
+
+    for _, parameters in ipairs {
+      { ruleset = "current" }, { phase = "current" }, { phases = { "http_ratelimit", "http_request_sbfm" } }, { products = { "waf", "bic" } },
+      { rulesets = { ID } }, { rules = { [ID] = { ID } } }, { ruleset = "current", phases = { "http_request_firewall_managed" } },
+      { rulesets = { ID }, rules = { [ID] = { ID } } },
+    } do
+      local json = require "moongate.json"
+      it(("takes and echoes %s"):format(json.encode(parameters, { sorted = true })), function()
+        local rule = one(skip(parameters)).body.result.rules[1]
+        assert.same(parameters, rule.action_parameters)
+        assert.same({ enabled = true }, rule.logging)
+        assert.same(parameters, served()[1].action_parameters)
+      end)
+    end
+
+    for _, case in ipairs {
+      { "another ruleset", { ruleset = "other" }, "/ruleset" },
+      { "another phase", { phase = "http_ratelimit" }, "/phase" },
+      { "no phases", { phases = require("moongate.json").array {} }, "/phases" },
+      { "its own phase", { phases = { "http_request_firewall_custom" } }, "/phases" },
+      { "a product in other letters", { products = { "WAF" } }, "/products" },
+      { "rulesets that are none", { rulesets = { "x" } }, "/rulesets" },
+      { "rules of nothing", { rules = { [ID] = { "x" } } }, "/rules" },
+      { "rules as a list", { rules = { ID } }, "/rules" },
+      { "its ruleset and others", { ruleset = "current", rulesets = { ID } }, "/rulesets" },
+      { "phases and rulesets", { phases = { "http_ratelimit" }, rulesets = { ID } }, "/rulesets" },
+      { "phases and rules", { phases = { "http_ratelimit" }, rules = { [ID] = { ID } } }, "/rules" },
+    } do
+      it(("does not take %s"):format(case[1]), function()
+        local answer = one(skip(case[2]))
+        assert.equal(400, answer.status)
+        assert.equal(21012, first(answer).code)
+        assert.equal("/rules/0/action_parameters" .. case[3], first(answer).source.pointer)
+      end)
+    end
+
+    it("does not take a parameter that is not known", function()
+      assert.equal('invalid JSON: unknown field "rule"', first(one(skip { rule = "current" })).message)
+    end)
+
+    it("says whether it is recorded, and nothing when it says nothing", function()
+      local rule = one(skip({ phase = "current" }, { enabled = false })).body.result.rules[1]
+      assert.same({ enabled = false }, rule.logging)
+      assert.is_false(served()[1].logging)
+      one(skip({ phase = "current" }, { enabled = true }))
+      assert.is_nil(served()[1].logging)
+      assert.equal("/rules/0/logging/enabled", first(one(skip({ phase = "current" }, { enabled = "no" }))).source.pointer)
+    end)
+
+    it("is another version of itself when its logging changes", function()
+      local rule = skip({ phase = "current" })
+      rule.ref = "s"
+      assert.equal("1", one(rule).body.result.rules[1].version)
+      rule.logging = { enabled = true }
+      assert.equal("1", one(rule).body.result.rules[1].version)
+      rule.logging = { enabled = false }
+      assert.equal("2", one(rule).body.result.rules[1].version)
+    end)
+  end)
+
+  describe("custom rulesets", function()
+    local rulesets
+    before_each(function() rulesets = "/zones/" .. zone.id .. "/rulesets" end)
+
+    local function make(body, path)
+      local values = { kind = "custom", phase = PHASE, name = "mine", rules = { { action = "block", expression = "ssl" } } }
+      for key, value in pairs(body or {}) do values[key] = value end
+      return gate:call("POST", path or rulesets, values)
+    end
+    local function execute(id, more)
+      local rule = { action = "execute", expression = "true", action_parameters = { id = id } }
+      for key, value in pairs(more or {}) do rule[key] = value end
+      return one(rule)
+    end
+    local function accounts() return "/accounts/" .. gate.account_id .. "/rulesets" end
+
+    it("are made, read, replaced and deleted", function()
+      local made = make { description = "d" }
+      assert.equal(200, made.status)
+      local ruleset = made.body.result
+      assert.same({ "custom", PHASE, "mine", "d", "1" }, { ruleset.kind, ruleset.phase, ruleset.name, ruleset.description, ruleset.version })
+      local path = rulesets .. "/" .. ruleset.id
+      assert.same(ruleset, gate:call("GET", path).body.result)
+      local after = gate:call("PUT", path, { name = "other", kind = "zone", rules = {
+        { id = ruleset.rules[1].id, action = "log", expression = "ssl" } } }).body.result
+      assert.same({ "mine", "custom", "2" }, { after.name, after.kind, after.version })
+      assert.equal(ruleset.rules[1].id, after.rules[1].id)
+      local gone = gate:call("DELETE", path)
+      assert.equal(204, gone.status)
+      assert.equal("", gone.raw)
+      for _, method in ipairs { "GET", "DELETE" } do
+        local answer = gate:call(method, path)
+        assert.equal(404, answer.status)
+        assert.equal(10001, first(answer).code)
+      end
+      assert.equal(404, gate:call("PUT", path, { rules = {} }).status)
+    end)
+
+    for _, case in ipairs {
+      { "a name", { name = "" }, 21012, "/name" },
+      { "a phase", { phase = "http_nothing" }, 20116, "/phase" },
+      { "a phase that is served", { phase = "http_ratelimit" }, 50002, "/phase" },
+      { "a kind", { kind = "odd" }, 21015, "/kind" },
+      { "a kind that can be written", { kind = "managed" }, 21015, "/kind" },
+      { "a kind of this level", { kind = "root" }, 21015, "/kind" },
+      { "rules that are fine", { rules = { { action = "block", expression = "x" } } }, 20127, "/rules/0/expression" },
+    } do
+      it(("need %s"):format(case[1]), function()
+        local answer = make(case[2])
+        assert.equal(400, answer.status)
+        assert.equal(case[3], first(answer).code)
+        assert.equal(case[4], first(answer).source.pointer)
+      end)
+    end
+
+    it("are served when an entry point executes them, and only then", function()
+      local id = make().body.result.id
+      local sections = gate.control.sections
+      gate:call("PUT", rulesets .. "/" .. id, { rules = { { action = "log", expression = "ssl" } } })
+      assert.equal(sections, gate.control.sections)
+      assert.is_nil(gate.control.served["heron.test"].rulesets)
+      assert.equal(200, execute(id).status)
+      assert.equal("log", gate.control.served["heron.test"].rulesets[id][1].action)
+      gate:call("PUT", rulesets .. "/" .. id, { rules = { { action = "block", expression = "ssl" } } })
+      assert.equal("block", gate.control.served["heron.test"].rulesets[id][1].action)
+    end)
+
+    it("cannot be deleted while a rule executes them, even a disabled one", function()
+      local id = make().body.result.id
+      execute(id, { enabled = false })
+      local answer = gate:call("DELETE", rulesets .. "/" .. id)
+      assert.equal(400, answer.status)
+      assert.equal(21016, first(answer).code)
+      put { rules = require("moongate.json").array {} }
+      assert.equal(204, gate:call("DELETE", rulesets .. "/" .. id).status)
+    end)
+
+    it("go with their zone, executed or not", function()
+      execute(make().body.result.id)
+      assert.equal(200, gate:call("DELETE", "/zones/" .. zone.id).status)
+    end)
+
+    it("are executed by entry points of their own zone or account only", function()
+      local own, of_account = make().body.result.id, make({}, accounts()).body.result.id
+      local other = gate:zone "stork.test"
+      local of_other = make({}, "/zones/" .. other.id .. "/rulesets").body.result.id
+      local foreign = make({}, ("/accounts/%s/rulesets"):format(gate:account "other")).body.result.id
+      assert.equal(200, execute(own).status)
+      assert.equal(200, execute(of_account).status)
+      for _, id in ipairs { of_other, foreign, ("0"):rep(32) } do
+        local answer = execute(id)
+        assert.equal(21019, first(answer).code)
+        assert.equal("/rules/0/action_parameters/id", first(answer).source.pointer)
+      end
+      local entry = put({ rules = {} }).body.result.id
+      assert.equal(21019, first(execute(entry)).code)
+      assert.equal(21012, first(execute("x")).code)
+      assert.equal(21013, first(execute(own, { action_parameters = { id = own, overrides = { action = "log" } } })).code)
+      assert.equal(200, execute(own, { action_parameters = { id = own, overrides = require("moongate.json").object {} } }).status)
+    end)
+
+    it("do not execute others", function()
+      local answer = make { rules = { { action = "execute", expression = "true", action_parameters = { id = make().body.result.id } } } }
+      assert.equal(21018, first(answer).code)
+      assert.equal("/rules/0/action", first(answer).source.pointer)
+    end)
+
+    it("are at most a hundred of a phase", function()
+      gate.app.store:write(function(tx) return tx:run("UPDATE quotas SET value = 2 WHERE name = 'custom_rulesets'") end)
+      make()
+      make()
+      local answer = make()
+      assert.equal(20217, first(answer).code)
+      assert.equal("/kind", first(answer).source.pointer)
+      assert.equal(200, make({}, accounts()).status)
+    end)
+
+    it("are as unknown in another zone or account as if they were not there", function()
+      local id, other = make().body.result.id, gate:zone "stork.test"
+      for _, path in ipairs { "/zones/" .. other.id .. "/rulesets/", accounts() .. "/" } do
+        for _, method in ipairs { "GET", "DELETE" } do assert.equal(404, gate:call(method, path .. id).status) end
+        assert.equal(404, gate:call("PUT", path .. id, { rules = {} }).status)
+      end
+    end)
+  end)
+
+  describe("POST of an entry point", function()
+    it("makes it once", function()
+      local path = "/zones/" .. zone.id .. "/rulesets"
+      local body = { kind = "zone", phase = PHASE, name = "n" }
+      assert.equal(200, gate:call("POST", path, body).status)
+      local answer = gate:call("POST", path, body)
+      assert.equal(400, answer.status)
+      assert.equal(20217, first(answer).code)
+      assert.equal("/kind", first(answer).source.pointer)
+      assert.equal("'zone' is not a valid value for kind because exceeded maximum number of zone rulesets for phase " .. PHASE,
+        first(answer).message)
+      assert.equal("n", get().body.result.name)
+    end)
+  end)
+
+  describe("the list", function()
+    it("shows rulesets without their rules, piece by piece", function()
+      put { rules = { { action = "block", expression = "ssl" } } }
+      local path, ids = "/zones/" .. zone.id .. "/rulesets", {}
+      for _ = 1, 4 do gate:call("POST", path, { kind = "custom", phase = PHASE, name = "c" }) end
+      local all = gate:call("GET", path)
+      assert.equal(5, #all.body.result)
+      assert.is_nil(all.body.result[1].rules)
+      assert.equal("1", all.body.result[1].version)
+      assert.is_nil(all.body.result_info)
+      local cursor
+      repeat
+        local answer = gate:call("GET", path .. "?per_page=2" .. (cursor and "&cursor=" .. cursor or ""))
+        for _, ruleset in ipairs(answer.body.result) do ids[#ids + 1] = ruleset.id end
+        cursor = answer.body.result_info and answer.body.result_info.cursor
+      until not cursor
+      assert.equal(5, #ids)
+      for index, ruleset in ipairs(all.body.result) do assert.equal(ruleset.id, ids[index]) end
+    end)
+
+    it("is empty where there is nothing, and refuses a cursor that is none", function()
+      local answer = gate:call("GET", "/zones/" .. zone.id .. "/rulesets")
+      assert.truthy(answer.raw:find('"result":[]', 1, true))
+      assert.equal(400, gate:call("GET", "/zones/" .. zone.id .. "/rulesets?cursor=xyz").status)
+    end)
+  end)
+
+  describe("at account level", function()
+    local entry
+    before_each(function() entry = ("/accounts/%s/rulesets/phases/%s/entrypoint"):format(gate.account_id, PHASE) end)
+
+    it("the entry point is the root of all zones of the account and of no other", function()
+      gate:zone "stork.test"
+      local foreign = gate:account "other"
+      gate:call("POST", "/zones", { name = "crane.test", account = { id = foreign } })
+      local answer = gate:call("PUT", entry, { rules = { { action = "block", expression = "ssl" } } })
+      assert.equal(200, answer.status)
+      assert.equal("root", answer.body.result.kind)
+      for _, name in ipairs { "heron.test", "stork.test" } do
+        assert.equal("ssl", gate.control.served[name].account_rules[1].expression)
+      end
+      assert.is_nil(gate.control.served["crane.test"].account_rules)
+      assert.equal(404, gate:call("GET", (entry:gsub(gate.account_id, foreign))).status)
+      assert.equal(404, get().status)
+      assert.equal("ssl", (gate:zone "tern.test") and gate.control.served["tern.test"].account_rules[1].expression)
+    end)
+
+    it("deleting the entry point takes it from all zones", function()
+      local id = gate:call("PUT", entry, { rules = { { action = "block", expression = "ssl" } } }).body.result.id
+      assert.equal(204, gate:call("DELETE", ("/accounts/%s/rulesets/%s"):format(gate.account_id, id)).status)
+      assert.is_nil(gate.control.served["heron.test"].account_rules)
+    end)
+
+    it("rules do not skip the rest of the phase", function()
+      local answer = gate:call("PUT", entry, { rules = { { action = "skip", expression = "ssl", action_parameters = { phase = "current" } } } })
+      assert.equal("/rules/0/action_parameters/phase", first(answer).source.pointer)
+      assert.equal(200, gate:call("PUT", entry, { rules = { { action = "skip", expression = "ssl",
+        action_parameters = { ruleset = "current" } } } }).status)
+    end)
+
+    it("a zone's ruleset cannot be executed", function()
+      local id = gate:call("POST", "/zones/" .. zone.id .. "/rulesets", { kind = "custom", phase = PHASE, name = "c" }).body.result.id
+      local answer = gate:call("PUT", entry, { rules = { { action = "execute", expression = "true", action_parameters = { id = id } } } })
+      assert.equal(21019, first(answer).code)
     end)
   end)
 
