@@ -48,6 +48,7 @@ M.types = {
   ["cf.llm.prompt.token_count"] = "Integer",
   ["cf.llm.prompt.custom_topic_categories"] = "Map<Integer>",
   ["cf.hostname.metadata"] = "String",
+  ["http.request.body.mime"] = "String",
   ["cf.worker.upstream_zone"] = "String",
   ["cf.timings.client_quic_rtt_msec"] = "Integer",
   ["http.request.jwt.claims.aud"] = "Map<Array<String>>",

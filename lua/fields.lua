@@ -6,6 +6,7 @@
 -- certificates, fingerprints of clients) is not in the struct: its accessor asks C, which computes it once per connection.
 
 local absent_fields = require "moongate.absent_fields"
+local body_fields = require "moongate.body_fields"
 local geo_fields = require "moongate.geo_fields"
 local http_fields = require "moongate.http_fields"
 local rules = require "moongate.rules"
@@ -243,6 +244,7 @@ M.list = {
 }
 
 for _, row in ipairs(geo_fields.list) do M.list[#M.list + 1] = row end
+for _, row in ipairs(body_fields.list) do M.list[#M.list + 1] = row end
 for _, row in ipairs(http_fields.list) do M.list[#M.list + 1] = row end
 for _, row in ipairs(absent_fields.list()) do M.list[#M.list + 1] = row end
 

@@ -5,6 +5,8 @@
 -- kept until the next request (facts.serial tells requests apart). Values are bytes as they came: not decoded, not trimmed inside,
 -- not joined, but where a row says otherwise.
 
+local body_fields = require "moongate.body_fields"
+
 local M = {}
 
 local find, lower, sub = string.find, string.lower, string.sub
@@ -185,6 +187,8 @@ function MAKE.tcp(head)
   head.C.moon_ffi_tcp_info(head.facts.socket, numbers, numbers + 1)
   return { rtt = math.floor(tonumber(numbers[0]) / 1000), delivery_rate = tonumber(numbers[1]) }
 end
+
+for name, make in pairs(body_fields.make) do MAKE[name] = make end
 
 --- What `name` is for the present request; made at the first call.
 ---@param name string

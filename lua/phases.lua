@@ -69,6 +69,7 @@ function M.open(facts_at, verdict_at, channel_at, declared, ask, geo_at)
 
   local set = require("moongate.ruleset").new {
     schema = require("moongate.fields").bind(facts, geo_at and ffi.cast("const struct moon_geo *", geo_at)),
+    facts = facts,
     verdict = verdict,
     on_error = error_teller(),
   }

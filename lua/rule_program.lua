@@ -169,6 +169,7 @@ end
 
 ---@class moongate.rule_program.Program
 ---@field run fun()      decides for the facts; raises what an accessor raises
+---@field reads_body boolean  a rule asks for the request's body
 ---@field guarded fun()  decides rule by rule, when run() failed
 
 local Maker = {}
@@ -209,6 +210,18 @@ local function function_of(self, parts)
   return instantiate(self, writer, SINGLE)
 end
 
+-- Whether a rule that may run reads the body, which then has to come first.
+local function reads_body(job)
+  for _, steps in pairs(job.steps) do
+    for _, step in ipairs(steps) do
+      for name in pairs(step.ruleset.fields) do
+        if name:find("^http%.request%.body%.") then return true end
+      end
+    end
+  end
+  return false
+end
+
 --- The program of one host. Raises an error when the rules do not compile.
 ---@param section moongate.section_rules.Section
 ---@param name string      for messages
@@ -232,7 +245,7 @@ function Maker:make(section, name, constants)
     end
     self.verdict.action = PASS
   end
-  return { run = function_of(self, parts), guarded = guarded }
+  return { run = function_of(self, parts), guarded = guarded, reads_body = reads_body(job) }
 end
 
 return M

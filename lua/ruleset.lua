@@ -12,6 +12,7 @@ local section_rules = require "moongate.section_rules"
 
 local M = {}
 
+local NEED_BODY = 3 -- enum moon_action
 local HOSTS_PER_GENERATION = 4096 -- two of them: bound of the functions kept per worker
 
 ---@class moongate.Ruleset
@@ -20,7 +21,7 @@ local Ruleset = {}
 Ruleset.__index = Ruleset
 
 --- An empty set.
----@param options { schema: moongate.rules.Schema, verdict: ffi.cdata*, on_error: fun(rule_id: string, err: any) }
+---@param options { schema: moongate.rules.Schema, facts: ffi.cdata*, verdict: ffi.cdata*, on_error: fun(rule_id: string, err: any) }
 ---@return moongate.Ruleset
 function M.new(options)
   local function prepare(part)
@@ -28,6 +29,8 @@ function M.new(options)
   end
   return setmetatable({
     schema = options.schema,
+    facts = options.facts,
+    verdict = options.verdict,
     reader = section_rules.reader(options.schema, prepare),
     maker = rule_program.maker(options.verdict),
     sections = {},   -- section key → section
@@ -91,13 +94,25 @@ end
 
 -- ---- functions ----
 
+-- Rules that read the body decide once it is there: C collects it and asks again.
+local function after_body(run, facts, verdict)
+  return function()
+    if facts.body_ready then
+      run()
+    else
+      verdict.action = NEED_BODY
+    end
+  end
+end
+
 local function build(self, section, name)
   local constants
   if name:sub(1, 1) ~= "*" then -- a pattern stands for many names: nothing is known beforehand
     constants = { ["http.host"] = name }
   end
   local program = self.maker:make(section, name, constants)
-  return { section = section, run = program.run, guarded = program.guarded }
+  local run = program.reads_body and after_body(program.run, self.facts, self.verdict) or program.run
+  return { section = section, run = run, guarded = program.guarded }
 end
 
 local function remember(self, id, entry)

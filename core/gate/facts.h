@@ -28,6 +28,9 @@ struct moon_facts {
     unsigned char ip[16];
     int ip_len;                 /* 4 or 16 */
     int socket;                 /* the connection's descriptor, to ask the kernel about it */
+    bool body_ready;            /* the members below say all that will be known; else the rules may ask for the body */
+    struct moon_str body;       /* its first part, at most MOON_INSPECT_BYTES */
+    uint64_t body_size;         /* as announced, or as far as it has come */
     uint64_t serial;            /* of the request, on this thread: what was made for another one is of no use */
     bool ssl;
     int minor_version;
@@ -40,6 +43,7 @@ struct moon_facts {
 enum moon_action {
     MOON_ACTION_PASS = 0, /* go on to the origin */
     MOON_ACTION_BLOCK = 1,
+    MOON_ACTION_NEED_BODY = 3, /* ask again once facts.body_ready */
     MOON_ACTION_FAIL = 2  /* the rules could not be evaluated at all: answered like a block, logged as an error */
 };
 

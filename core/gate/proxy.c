@@ -45,9 +45,13 @@ static bool is_idempotent(struct moon_str method) {
 static void send_head(struct moon_request *request) {
     struct moon_exchange *exchange = &request->exchange;
     exchange->connected = true;
-    if (request->body.done && exchange->to_origin != MOON_HTTP_CHUNKED)
+    if (request->body.done && exchange->to_origin != MOON_HTTP_CHUNKED && !request->inspected)
         exchange->upload_done = true;
     moon_origin_write(exchange->origin, exchange->head); /* a stale connection is heard of by its own event */
+    if (request->inspected) { /* the part of the body that the rules held back */
+        moon_proxy_upload(request, moon_buf_view(&request->collected), request->body.done);
+        moon_buf_free(&request->collected);
+    }
     moon_origin_flush(exchange->origin);
     if (request->expect_continue && !request->body.done)
         moon_buf_append_str(moon_conn_out(request->conn), MOON_STR("HTTP/1.1 100 Continue\r\n\r\n"));

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "gate/forward.h"
+#include "gate/inspect.h"
 #include "gate/record.h"
 #include "gate/respond.h"
 #include "http/normalise.h"
@@ -77,8 +78,10 @@ void moon_request_spares_free(struct moon_worker *worker) {
 
 /* The request outlives this turn: what it borrows becomes its own. False when its arena is full. */
 static bool detach(struct moon_request *request) {
-    if (request->head) /* kept already */
-        return true;
+    if (request->head) { /* kept already; what the rules said since is theirs */
+        request->rule_id = moon_arena_copy(&request->arena, request->rule_id);
+        return request->rule_id.data != NULL;
+    }
     struct moon_str *texts[] = {&request->method,  &request->uri,     &request->path,       &request->query,
                                 &request->rule_id, &request->matches, &request->fingerprint};
     for (size_t i = 0; i < MOON_COUNT(texts); i++) {
@@ -102,22 +105,32 @@ static bool copy_fields(struct moon_arena *arena, struct moon_http_head *head) {
     return true;
 }
 
-bool moon_request_keep(struct moon_request *request, struct moon_facts *facts) {
-    moon_assert(!request->head);
+/* Its own copy of the head and of everything that views it. */
+static bool copy_head(struct moon_request *request) {
     struct moon_http_head *head = moon_arena_take(&request->arena, sizeof *head);
     if (!head || !detach(request))
         return false;
     *head = request->conn->worker->head;
     if (!copy_fields(&request->arena, head))
         return false;
-    facts->raw_uri = moon_arena_copy(&request->arena, request->raw_uri);
-    facts->raw_path = moon_arena_copy(&request->arena, request->raw_path);
-    if (!facts->raw_uri.data || !facts->raw_path.data)
+    request->raw_uri = moon_arena_copy(&request->arena, request->raw_uri);
+    request->raw_path = moon_arena_copy(&request->arena, request->raw_path);
+    if (!request->raw_uri.data || !request->raw_path.data)
         return false;
-    const struct moon_http_field *user_agent = moon_http_find(head, MOON_STR("user-agent"));
     head->method = request->method;
     head->target = MOON_STR_NONE; /* read already */
     head->host = MOON_STR_NONE;
+    request->head = head;
+    return true;
+}
+
+bool moon_request_keep(struct moon_request *request, struct moon_facts *facts) {
+    if (!request->head && !copy_head(request))
+        return false;
+    const struct moon_http_head *head = request->head;
+    const struct moon_http_field *user_agent = moon_http_find(head, MOON_STR("user-agent"));
+    facts->raw_uri = request->raw_uri;
+    facts->raw_path = request->raw_path;
     facts->http_host = request->host;
     facts->method = request->method;
     facts->uri = request->uri;
@@ -128,7 +141,6 @@ bool moon_request_keep(struct moon_request *request, struct moon_facts *facts) {
     facts->fields = head->fields;
     facts->field_count = head->field_count;
     facts->host = NULL; /* of a snapshot that may go */
-    request->head = head;
     request->consumer = MOON_CONSUME_SCRIPT;
     return true;
 }
@@ -221,6 +233,9 @@ void moon_request_read_body(struct moon_request *request, struct moon_str *input
     case MOON_CONSUME_PROXY:
         if (payload.len || request->body.done)
             moon_proxy_upload(request, payload, request->body.done);
+        break;
+    case MOON_CONSUME_RULES:
+        moon_inspect_take(request, payload);
         break;
     case MOON_CONSUME_HANDLER:
         if (moon_buf_append_str(&request->collected, payload) != 0)
@@ -377,6 +392,11 @@ static void fill_facts(struct moon_request *request, const struct moon_host *hos
     facts->raw_uri = request->raw_uri;
     facts->raw_path = request->raw_path;
     facts->user_agent = user_agent;
+    facts->body_ready = request->body.done || request->inspected;
+    struct moon_str seen = request->inspected ? moon_buf_view(&request->collected) : MOON_STR("");
+    facts->body = moon_str(seen.data, seen.len < MOON_INSPECT_BYTES ? seen.len : MOON_INSPECT_BYTES);
+    facts->body_size = request->body.framing == MOON_HTTP_LENGTH ? request->body.payload + request->body.left
+                                                                 : request->body.payload;
     facts->serial++;
     facts->socket = conn->stream.fd;
     facts->ray = moon_str_of(request->ray);
@@ -431,6 +451,10 @@ static bool pass_rules(struct moon_request *request, const struct moon_host *hos
     request->rule_id = verdict->rule_id;
     if (verdict->action == MOON_ACTION_PASS)
         return true;
+    if (verdict->action == MOON_ACTION_NEED_BODY && !worker->facts.body_ready) {
+        moon_inspect_begin(request);
+        return false;
+    }
     static const struct moon_http_field private_field[] = {{{"Cache-Control", 13}, {"private, no-store", 17}}};
     request->blocked = true;
     if (verdict->action == MOON_ACTION_BLOCK && verdict->status)
@@ -458,6 +482,27 @@ void moon_request_go_on(struct moon_request *request) {
         to_origin(request, host);
     else
         moon_respond_page(request, 404, "no section answers for the host any more", true);
+}
+
+/* Host, rules, policies, origin: by the snapshot of now. */
+static void route(struct moon_request *request, struct moon_str user_agent) {
+    struct moon_conn *conn = request->conn;
+    struct moon_worker *worker = conn->worker;
+    const struct moon_host *host = moon_snapshot_find(worker->snapshot, request->host);
+    if (!may_use_connection(conn, host)) {
+        moon_worker_count(worker, misdirected);
+        moon_respond_page(request, 421, "the host has other client CAs than the server name", true);
+        return;
+    }
+    if (!host) {
+        moon_respond_page(request, 404, "no section answers for the host", true);
+        return;
+    }
+    if (!pass_rules(request, host, user_agent))
+        return;
+    if (worker->hooks->request && worker->hooks->request(worker->script, request) != MOON_STEP_ON)
+        return;
+    to_origin(request, host);
 }
 
 /* From here on there is one spelling of the path, for rules, log and origin. False when the arena is full. */
@@ -505,21 +550,12 @@ static void serve_world(struct moon_request *request, struct moon_str user_agent
         body_refused(request, 413, "the body is too large");
         return;
     }
-    const struct moon_host *host = moon_snapshot_find(worker->snapshot, request->host);
-    if (!may_use_connection(conn, host)) {
-        moon_worker_count(worker, misdirected);
-        moon_respond_page(request, 421, "the host has other client CAs than the server name", true);
-        return;
-    }
-    if (!host) {
-        moon_respond_page(request, 404, "no section answers for the host", true);
-        return;
-    }
-    if (!pass_rules(request, host, user_agent))
-        return;
-    if (worker->hooks->request && worker->hooks->request(worker->script, request) != MOON_STEP_ON)
-        return;
-    to_origin(request, host);
+    route(request, user_agent);
+}
+
+void moon_request_ask_again(struct moon_request *request) {
+    const struct moon_http_field *user_agent = moon_http_find(moon_request_head(request), MOON_STR("user-agent"));
+    route(request, user_agent ? user_agent->value : MOON_STR(""));
 }
 
 void moon_request_begin(struct moon_conn *conn, struct moon_str bytes) {

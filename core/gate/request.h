@@ -20,6 +20,7 @@
 enum moon_request_consumer {
     MOON_CONSUME_NOTHING = 0, /* the body is read and dropped, within bounds */
     MOON_CONSUME_PROXY,
+    MOON_CONSUME_RULES, /* held back until the rules have seen it */
     MOON_CONSUME_HANDLER,
     MOON_CONSUME_SCRIPT /* a policy waits; it takes the body when it asks for it */
 };
@@ -49,6 +50,7 @@ struct moon_request {
     bool is_head;
     bool wants_json; /* of error pages */
     bool expect_continue;
+    bool inspected;   /* the rules have seen the body; `collected` is the part that was held back */
     bool finished; /* recorded; only the rest of its body is still read */
     bool answered; /* a final status line was written */
     bool answer_framed; /* the answer's end can be told by the client */
@@ -110,6 +112,9 @@ bool moon_request_keep(struct moon_request *request, struct moon_facts *facts);
 struct moon_http_head *moon_request_head(struct moon_request *request);
 /* A kept request goes to its origin as the present snapshot has it, with the head that worker->head holds. Within a turn. */
 void moon_request_go_on(struct moon_request *request);
+
+/* The rules decide about a kept request with what `collected` holds of its body, and it goes on from there. Within a turn. */
+void moon_request_ask_again(struct moon_request *request);
 
 /* True when the connection may be kept after an answer given now. */
 bool moon_request_can_keep(const struct moon_request *request);

@@ -373,7 +373,10 @@ int moon_ffi_task_body(struct moon_policy *policy, size_t limit, struct moon_dia
         return MOON_EREFUSED;
     if (!request->wants_body) {
         request->wants_body = true;
-        moon_buf_init(&request->collected, limit);
+        if (request->inspected) /* the rules have had its first part: the rest comes behind it */
+            request->collected.ceiling = limit > request->collected.len ? limit : request->collected.len;
+        else
+            moon_buf_init(&request->collected, limit);
         if (request->expect_continue)
             moon_buf_append_str(moon_conn_out(request->conn), MOON_STR("HTTP/1.1 100 Continue\r\n\r\n"));
     }
