@@ -48,6 +48,7 @@ int getsockname(int fd, void *address, unsigned *len);
 int poll(struct moon_spec_poll *fds, unsigned long count, int milliseconds);
 int open(const char *path, int flags, ...);
 uint16_t ntohs(uint16_t port);
+void *dlopen(const char *path, int flags);
 ]]
 
 local registry = debug.getregistry()
@@ -63,6 +64,11 @@ ffi.cdef "struct moon_diag { char where[256]; char text[768]; };"
 ffi.cdef(DECLARATIONS)
 M.C = unit.load { "base/log.h", "gate/origin_terms.h", "gate/snapshot.h", "gate/options.h", "gate/gateway.h" }
 local C = M.C
+
+-- A spec that fails leaves its gateway behind, whose threads must not find the code gone when the process ends.
+local RTLD_NOW, RTLD_NODELETE = 2, 0x1000
+local function keep_loaded(path) assert(ffi.C.dlopen(path, RTLD_NOW + RTLD_NODELETE) ~= nil) end
+keep_loaded(unit.library():find("/", 1, true) and unit.library() or "./" .. unit.library())
 
 local function diag() return ffi.new("struct moon_diag[1]") end
 local function told(box) return { where = ffi.string(box[0].where), text = ffi.string(box[0].text) } end
@@ -153,7 +159,9 @@ end
 
 --- The library of spec/core/gate/*.c, with those declarations.
 function M.helpers(declarations)
-  memory.helpers = memory.helpers or ffi.load((os.getenv("MOONGATE_BUILD_DIR") or "build/dev") .. "/libmoongate_spec.so")
+  local path = (os.getenv("MOONGATE_BUILD_DIR") or "build/dev") .. "/libmoongate_spec.so"
+  memory.helpers = memory.helpers or ffi.load(path)
+  keep_loaded(path)
   ffi.cdef(declarations)
   return memory.helpers
 end
