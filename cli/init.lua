@@ -54,6 +54,23 @@ local function build_secrets(parser, shown)
   config_option(rotate)
 end
 
+local function build_explain(parser, shown)
+  local explain = with_help(parser:command("explain", "Show what rules say of a request, and why."), shown)
+  explain:argument("expression", "An expression; or give rules with --rules."):argname "EXPRESSION":args "?"
+  explain:option("--rules", "JSON: a list of rules, or a ruleset as the API shows it; - is standard input."):argname "FILE"
+  explain:option("--request", "JSON object with the values of fields; - is standard input. Without it the request is GET / "
+    .. "over TLS, and the following say the rest; with it, they go before it."):argname "FILE"
+  explain:option("--host", "The host of the request."):argname "NAME"
+  explain:option("--method", "Its method."):argname "METHOD"
+  explain:option("--path", "Its path, with the query if there is one."):argname "PATH"
+  explain:option("--ip", "The client's address."):argname "ADDRESS"
+  explain:option("--header", "A header field; may be given several times."):argname "'NAME: VALUE'":count "*":target "headers"
+  explain:option("--cert", "The client's certificate in PEM, perhaps with its chain."):argname "FILE"
+  explain:option("--ca", "The CAs of the host in PEM. Without it no certificate is verified."):argname "FILE"
+  explain:option("--lists", "JSON object with the named lists: {\"name\": [\"item\", …]}; - is standard input."):argname "FILE"
+  explain:option("-o --output", "text or json."):argname "FORMAT":choices { "text", "json" }:default "text"
+end
+
 local function build_parser(shown)
   local parser = with_help(argparse("moongate", "A gateway for mutual TLS, configured through an API.", EPILOG), shown)
   parser:command_target "command"
@@ -75,6 +92,8 @@ local function build_parser(shown)
   eval:option("--scheme", "JSON object {\"field\": \"Type\"} that replaces the built-in fields."):argname "FILE"
   eval:flag("--batch", "Read JSON lines from standard input and answer each with one.")
   eval:flag("--show-code", "Print the Lua source that the expression compiles to."):target "show_code"
+
+  build_explain(parser, shown)
 
   local version = with_help(parser:command("version", "Print the version."), shown)
   version:flag("--json", "As a JSON object.")
@@ -167,6 +186,18 @@ function COMMANDS.eval(args, host)
     expression = args.expression, batch = args.batch or false, scheme = args.scheme, request = args.request,
     show_code = args.show_code or false, stdin = host.stdin, stdout = host.stdout, stderr = host.stderr,
   }
+end
+
+function COMMANDS.explain(args, host)
+  if (args.expression == nil) == (args.rules == nil) then
+    host.stderr:write("moongate: explain: give either an expression or --rules FILE\n")
+    return USAGE
+  end
+  local options = { stdin = host.stdin, stdout = host.stdout, stderr = host.stderr }
+  for _, name in ipairs { "expression", "rules", "request", "host", "method", "path", "ip", "headers", "cert", "ca", "lists", "output" } do
+    options[name] = args[name]
+  end
+  return require("moongate.explain").run(options)
 end
 
 function COMMANDS.version(args, host)
