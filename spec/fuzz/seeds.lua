@@ -59,3 +59,36 @@ write("http_body", flagged({
 }, "\0\7"))
 write("hostname", { "a.example", "A.EXAMPLE.:443", "[2001:db8::1]:80", "[::ffff:192.0.2.1]", "xn--a-0_b.", "192.0.2.1:",
   ("a"):rep(63) .. "." .. ("b"):rep(63) .. "." .. ("c"):rep(63) .. "." .. ("d"):rep(61) .. "." })
+
+-- Certificates, lists and a ClientHello come from the openssl command.
+package.path = "./?.lua;" .. package.path
+local certs = require "spec.support.certs"
+
+local function der(kind, path) return certs.openssl(("%s -outform DER -in %s"):format(kind, path)) end
+
+local root = certs.ca("Root", { path_length = 1 })
+local issuing = certs.ca("Issuing", { issuer = root })
+local client = certs.leaf(issuing, { subject = "/C=NL/O=Acme, Inc./CN=pump", eku = "clientAuth,1.2.3.4",
+  san = "DNS:a.test,DNS:*.b.test,URI:urn:x,email:p@a.test,IP:192.0.2.1,IP:2001:db8::1,RID:1.2.3,dirName:d\n[d]\nCN=x" })
+local odd = certs.leaf(nil, { subject = "/CN=Zo\195\171\r\n/OU=x", serial = "-255", key = "RSA 2048",
+  extensions = { "2.5.29.17=DER:3010820E612E74657374002E6576696C0A5C", "authorityKeyIdentifier=none" } })
+local whole = der("x509", client.path) .. der("x509", issuing.path) .. der("x509", root.path)
+write("tls_certificate", { whole, der("x509", client.path), der("x509", odd.path) .. der("x509", root.path), der("x509", root.path) })
+
+local lists = {}
+for i, options in ipairs {
+  {}, { revoked = { client, "0A1B", "7F" } }, { extensions = { "2.5.29.27=critical,ASN1:INTEGER:1" } },
+  { extensions = { "issuingDistributionPoint=critical,@p\n[p]\nfullname=URI:http://x.test/\nonlyuser=TRUE" } },
+} do
+  local _, path = certs.crl(root, options)
+  lists[i] = der("crl", path)
+end
+write("tls_crl", lists)
+
+local function u16(number) return string.char(math.floor(number / 256), number % 256) end
+local function vector(body) return u16(#body) .. body end
+local function extension(kind, body) return u16(kind) .. vector(body) end
+local body = "\3\3" .. ("r"):rep(32) .. "\0" .. vector("\19\1\19\2\192\43\26\26") .. "\1\0"
+  .. vector(extension(0, vector("\0" .. vector("a.test"))) .. extension(10, vector("\0\29\0\23")) .. extension(11, "\1\0")
+    .. extension(13, vector("\4\3\8\4")) .. extension(16, vector("\2h2\8http/1.1")) .. extension(43, "\4\3\4\3\3") .. extension(23, ""))
+write("tls_hello", { "\1\0" .. vector(body), "\1\0" .. vector("\3\1" .. ("r"):rep(32) .. "\0" .. vector("\0\47") .. "\1\0") })
