@@ -32,10 +32,10 @@ describe("tls.revocation", function()
   local root, sub, leaf, other_leaf, sub_leaf, now
 
   setup(function()
-    now = os.time()
     root = certs.ca("Root")
     sub = certs.ca("Issuing", { issuer = root })
     leaf, other_leaf, sub_leaf = certs.leaf(root, { cn = "a" }), certs.leaf(root, { cn = "b" }), certs.leaf(sub, { cn = "c" })
+    now = os.time() -- all of them are valid by now
   end)
 
   local function list_of(ca, options) return (assert(tls.crl((certs.crl(ca, options)), ca.pem))) end
