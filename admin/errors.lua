@@ -119,6 +119,15 @@ M.catalogue = {
   rule_ref_twice = { 400, 21014, "two rules have the %s '%s'" },
   rule_action_unavailable = { 400, 21010, "the action %s is not available on this gateway" },
   rule_value = { 400, 21012, "Invalid value for %s: %s" },
+  -- lists
+  list_unknown = { 404, 10001, "could not find the list" },
+  list_item_unknown = { 404, 10001, "could not find the list item" },
+  operation_unknown = { 404, 10001, "could not find the operation" },
+  list_exists = { 400, 10021, "a list with the name '%s' already exists" },
+  list_in_use = { 400, 10031, "filters.api.ip_list_in_use" },
+  list_item = { 400, 10018, "the item with the index %d is invalid: %s" },
+  list_quota = { 400, 21050, "exceeded maximum number of lists" },
+  list_full = { 400, 21051, "exceeded maximum number of items in a list" },
   -- origins; ours
   origin_unknown = { 404, 21020, "Origin not found" },
   origin_invalid = { 400, 21021, "Invalid value for %s: %s" },

@@ -26,7 +26,7 @@ local BODY_BYTES, BODY_DEPTH = 1024 * 1024, 32
 local RESOURCES = {
   "accounts", "account_tokens", "audit_logs", "memberships", "permission_groups", "tokens", "user", "zones",
   "mtls_certificates", "hostname_associations", "rulesets", "ruleset_rules",
-  "ruleset_versions", "origins", "status",
+  "ruleset_versions", "lists", "list_items", "origins", "status",
   "custom_certificates",
 }
 
@@ -160,9 +160,11 @@ local function admit(self, request, route, params)
 end
 
 local function read_body(request, route, context)
-  if not route.fields then return nil end
+  if not route.fields and not (route.body == "required" or route.body == "optional" and request.body ~= "") then
+    return nil
+  end
   local group = errors.groups[route.group or "general"]
-  if #request.body > BODY_BYTES then return errors.fail("too_large") end
+  if #request.body > (route.body_bytes or BODY_BYTES) then return errors.fail("too_large") end
   local kind = (request.headers["content-type"] or ""):lower()
   if kind:find("^multipart/form%-data") or kind:find("^application/x%-www%-form%-urlencoded") then
     local one = errors.new("bad_headers")
@@ -174,6 +176,8 @@ local function read_body(request, route, context)
     return errors.fail(group.json, ("%s (line %d, column %d)"):format(diag.message, diag.line, diag.column))
   end
   if check.has_nul(body) then return errors.fail(group.json, "a NUL character in a string") end
+  context.body = body
+  if not route.fields then return nil end
   local values, mistakes = check.object(body, route.fields)
   if not values then
     local failure = {}
@@ -183,7 +187,7 @@ local function read_body(request, route, context)
     end
     return failure
   end
-  context.body, context.values = body, values
+  context.values = values
 end
 
 local function read_dry_run(route, context)
@@ -233,7 +237,7 @@ local function respond(self, request)
   failure = read_body(request, route, context) or read_dry_run(route, context)
   if failure then return nil, failure, context end
   local answer
-  if route.method == "GET" then
+  if route.method == "GET" or route.reads then
     answer, failure = run_reading(self, route, context)
   else
     answer, failure = run_writing(self, route, context)

@@ -16,7 +16,10 @@ local METHODS = { GET = true, POST = true, PUT = true, PATCH = true, DELETE = tr
 ---@field run fun(context: table): table|nil, table|nil the verb; gives an answer, or nil and errors
 ---@field fields table[]|nil declaration of the body (moongate.admin.check)
 ---@field group string|nil whose codes JSON errors and bad values get (moongate.admin.errors)
+---@field body string|nil instead of `fields`: `required` or `optional` JSON of any shape, which the verb reads itself
+---@field body_bytes integer|nil the largest body; 1 MiB when absent
 ---@field dry_run boolean|nil takes `?dry_run=`
+---@field reads boolean|nil changes nothing, whatever its method
 
 local Router = {}
 Router.__index = Router

@@ -11,7 +11,7 @@
 #include "script/vm.h"
 
 #define TRACE_SIZE 4096
-#define BODY_CEILING (1024 * 1024) /* of an admin request; the largest upload is far below */
+#define BODY_CEILING (20 * 1024 * 1024) /* of an admin request: the items of a list; others have 1 MiB in Lua */
 #define FIELDS_CEILING 64          /* of an admin response */
 
 struct moon_plane {
