@@ -1,9 +1,10 @@
--- moongate.tls_policies: the TLS terms of hostnames as handles of the core (core/tls/policy.h): versions, ciphers, server
--- certificates.
+-- moongate.tls_policies: the TLS terms of hostnames as handles of the core (core/tls/policy.h): versions, ciphers,
+-- server certificates.
 --
--- Called by moongate.control when it builds a section, on the control thread. Terms are those of the API (admin-api: zone settings,
--- settings of hostnames and custom hostnames). Equal terms are built once and shared while somebody holds them. Where there is no
--- uploaded certificate, the local CA issues one. No private key is ever in the open here.
+-- Called by moongate.control when it builds a section, on the control thread. Terms are those of the API (admin-api:
+-- zone settings, settings of hostnames and custom hostnames). Equal terms are built once and shared while somebody
+-- holds them. Where there is no uploaded certificate, the local CA issues one. No private key is ever in the open
+-- here.
 
 local bridge = require "moongate.ffi"
 local reach = require "moongate.reach"

@@ -1,7 +1,9 @@
--- moongate.trust_sets: the client CAs of hostnames as handles of the core (core/tls/trust.h), with what is revoked under them.
+-- moongate.trust_sets: the client CAs of hostnames as handles of the core (core/tls/trust.h), with what is revoked
+-- under them.
 --
--- Called by moongate.control when it builds a section, on the control thread. Sets with equal content are built once and shared while
--- somebody holds their handle; the same goes for revocation lists, which are large. Knows nothing of the store.
+-- Called by moongate.control when it builds a section, on the control thread. Sets with equal content are built once
+-- and shared while somebody holds their handle; the same goes for revocation lists, which are large. Knows nothing of
+-- the store.
 
 local bridge = require "moongate.ffi"
 local reach = require "moongate.reach"

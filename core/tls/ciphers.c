@@ -5,8 +5,8 @@
 
 #include "base/check.h"
 
-/* In the order in which a server of ours prefers them. DES-CBC3-SHA is a name of the API; OpenSSL as it is built today does
- * not have it, and passes over it. */
+/* In the order in which a server of ours prefers them. DES-CBC3-SHA is a name of the API; OpenSSL as it is built
+ * today does not have it, and passes over it. */
 static const struct cipher {
     const char *name;
     const char *tls13; /* OpenSSL's name of a suite of TLS 1.3 */

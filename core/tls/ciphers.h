@@ -1,5 +1,5 @@
-/* tls/ciphers.h — cipher suites by the names of Cloudflare's API, turned into OpenSSL's lists. The order is ours (the strongest and
- * fastest first), whatever order the names come in. No state; any thread. */
+/* tls/ciphers.h — cipher suites by the names of Cloudflare's API, turned into OpenSSL's lists. The order is ours
+ * (the strongest and fastest first), whatever order the names come in. No state; any thread. */
 #ifndef MOON_TLS_CIPHERS_H
 #define MOON_TLS_CIPHERS_H
 
@@ -13,10 +13,10 @@ struct moon_tls_ciphers {
     char tls13[128];        /* for SSL_CTX_set_ciphersuites */
 };
 
-/* `names` as in the API: OpenSSL's names up to TLS 1.2, "AEAD-…" of TLS 1.3. No names at all: our default, which is forward secret
- * and authenticated encryption only. Without an AEAD name TLS 1.3 keeps all of its suites: they follow the versions, as in the
- * API. A known name beyond the default (CBC, RSA key exchange) is enabled for whoever lists it. MOON_EREFUSED with
- * diag->where "ciphers" names the one that is not known. */
+/* `names` as in the API: OpenSSL's names up to TLS 1.2, "AEAD-…" of TLS 1.3. No names at all: our default, which
+ * is forward secret and authenticated encryption only. Without an AEAD name TLS 1.3 keeps all of its suites: they
+ * follow the versions, as in the API. A known name beyond the default (CBC, RSA key exchange) is enabled for
+ * whoever lists it. MOON_EREFUSED with diag->where "ciphers" names the one that is not known. */
 int moon_tls_ciphers_read(struct moon_tls_ciphers *out, const struct moon_str *names, size_t count,
                           struct moon_diag *diag);
 

@@ -51,7 +51,8 @@ static int decode_pem(unsigned char **der, long *len, struct moon_str text, stru
     return reason ? refuse(diag, "crl", reason) : 0;
 }
 
-/* A restricted list says nothing about the rest (RFC 5280 section 5.2.5); only where it can be fetched is of no concern. */
+/* A restricted list says nothing about the rest (RFC 5280 section 5.2.5); only where it can be fetched is of no
+ * concern. */
 static bool is_whole(const X509_CRL *list) {
     ISSUING_DIST_POINT *point = X509_CRL_get_ext_d2i(list, NID_issuing_distribution_point, NULL, NULL);
     bool whole = point && point->onlyuser <= 0 && point->onlyCA <= 0 && point->onlyattr <= 0 &&

@@ -1,8 +1,9 @@
-/* tls/crl.h — one certificate revocation list (RFC 5280 section 5), checked and boiled down to what a validation asks: who issued it,
- * from when until when it speaks, and which serial numbers it names. Frozen and shared by counting.
+/* tls/crl.h — one certificate revocation list (RFC 5280 section 5), checked and boiled down to what a validation
+ * asks: who issued it, from when until when it speaks, and which serial numbers it names. Frozen and shared by
+ * counting.
  *
- * A list of the limit's size takes about a second to read and a hundred megabytes meanwhile: moon_crl_new keeps no state and
- * may run on any thread, away from every loop. Full lists only: no deltas, no indirect or partial ones. */
+ * A list of the limit's size takes about a second to read and a hundred megabytes meanwhile: moon_crl_new keeps no
+ * state and may run on any thread, away from every loop. Full lists only: no deltas, no indirect or partial ones. */
 #ifndef MOON_TLS_CRL_H
 #define MOON_TLS_CRL_H
 
@@ -17,10 +18,10 @@
 
 struct moon_crl;
 
-/* `text` is DER, or PEM with exactly one X509 CRL block; `issuer` is PEM whose first certificate issued it. Refused (MOON_EREFUSED,
- * diag->where "crl" or "issuer") are: another issuer's list, a wrong or weak (SHA-1, MD5) signature, a CA that may not sign lists,
- * critical extensions that we do not follow, and whatever is no list or too long. A list that is out of date is not refused:
- * what that means is decided per validation. */
+/* `text` is DER, or PEM with exactly one X509 CRL block; `issuer` is PEM whose first certificate issued it.
+ * Refused (MOON_EREFUSED, diag->where "crl" or "issuer") are: another issuer's list, a wrong or weak (SHA-1, MD5)
+ * signature, a CA that may not sign lists, critical extensions that we do not follow, and whatever is no list or
+ * too long. A list that is out of date is not refused: what that means is decided per validation. */
 int moon_crl_new(struct moon_crl **out, struct moon_str text, struct moon_str issuer, struct moon_diag *diag);
 /* Any thread. */
 struct moon_crl *moon_crl_ref(struct moon_crl *crl);

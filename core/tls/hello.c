@@ -74,8 +74,8 @@ int moon_tls_hello_present(X509_STORE_CTX *ctx, void *unused) {
     return 1;
 }
 
-/* OpenSSL does not validate again on resumption, and a session's word is not taken: its certificates go through the same door as
- * in a full handshake, against the trust set that was chosen for this connection. */
+/* OpenSSL does not validate again on resumption, and a session's word is not taken: its certificates go through
+ * the same door as in a full handshake, against the trust set that was chosen for this connection. */
 void moon_tls_hello_resumed(struct moon_tls_hello *hello, SSL *ssl) {
     X509 *leaf = SSL_get0_peer_certificate(ssl);
     if (leaf && hello->trust)

@@ -36,7 +36,8 @@ struct moon_tls_hello {
  * handshake go on (the proof of possession stays OpenSSL's). For policy.c. */
 int moon_tls_hello_present(X509_STORE_CTX *ctx, void *unused);
 
-/* Once a resumed handshake is finished: presents what the session holds, since no certificate message came. For session.c. */
+/* Once a resumed handshake is finished: presents what the session holds, since no certificate message came. For
+ * session.c. */
 void moon_tls_hello_resumed(struct moon_tls_hello *hello, SSL *ssl);
 
 /* The context every server session starts from. It has no certificate of its own: a session without a choice fails. One
@@ -44,8 +45,8 @@ void moon_tls_hello_resumed(struct moon_tls_hello *hello, SSL *ssl);
 struct moon_tls_acceptor;
 int moon_tls_acceptor_new(struct moon_tls_acceptor **out, struct moon_tls_sessions *sessions, struct moon_diag *diag);
 void moon_tls_acceptor_free(struct moon_tls_acceptor **acceptor);
-/* Whether sessions keep what describes their client (tls/hello_trace.h; some 200 bytes each). On by default, so that a rule that is
- * added later finds it on every open connection. */
+/* Whether sessions keep what describes their client (tls/hello_trace.h; some 200 bytes each). On by default, so
+ * that a rule that is added later finds it on every open connection. */
 void moon_tls_acceptor_describe(struct moon_tls_acceptor *acceptor, bool describe);
 bool moon_tls_acceptor_describes(const struct moon_tls_acceptor *acceptor);
 SSL_CTX *moon_tls_acceptor_context(struct moon_tls_acceptor *acceptor);

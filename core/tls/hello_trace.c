@@ -285,9 +285,10 @@ static int compare_numbers(const void *a, const void *b) {
     return (int)*(const uint16_t *)a - (int)*(const uint16_t *)b;
 }
 
-/* Without GREASE; `without_names` leaves out what the first part of JA4 says already. Sorted or as received. Returns how many. */
-static size_t append_hex(struct moon_buf *out, const struct moon_hello_trace *trace, struct numbers numbers, bool sorted,
-                         bool without_names) {
+/* Without GREASE; `without_names` leaves out what the first part of JA4 says already. Sorted or as received. Returns
+ * how many. */
+static size_t append_hex(struct moon_buf *out, const struct moon_hello_trace *trace, struct numbers numbers,
+                         bool sorted, bool without_names) {
     uint16_t list[MOON_HELLO_TRACE_BYTES / 2];
     size_t count = 0;
     for (size_t i = 0; i < numbers.count; i++) {

@@ -1,6 +1,7 @@
-/* tls/hello_trace.h — what is kept of a ClientHello to describe the client later: the lists that fingerprints are made of, compact, and
- * the texts once a rule has asked for them. Made from the message that OpenSSL has put together; read for description
- * only, never to choose terms or trust (that is tls/hello.h, with what OpenSSL itself has parsed). One thread. */
+/* tls/hello_trace.h — what is kept of a ClientHello to describe the client later: the lists that fingerprints are
+ * made of, compact, and the texts once a rule has asked for them. Made from the message that OpenSSL has put
+ * together; read for description only, never to choose terms or trust (that is tls/hello.h, with what OpenSSL
+ * itself has parsed). One thread. */
 #ifndef MOON_TLS_HELLO_TRACE_H
 #define MOON_TLS_HELLO_TRACE_H
 
@@ -14,8 +15,8 @@
 
 struct moon_hello_trace;
 
-/* Reads a whole handshake message of type ClientHello (RFC 8446 section 4.1.2), its four bytes of type and length included.
- * NULL when it is malformed or its lists are longer than the limit. The caller owns it. */
+/* Reads a whole handshake message of type ClientHello (RFC 8446 section 4.1.2), its four bytes of type and length
+ * included. NULL when it is malformed or its lists are longer than the limit. The caller owns it. */
 struct moon_hello_trace *moon_hello_trace_new(struct moon_str message);
 void moon_hello_trace_free(struct moon_hello_trace **trace); /* NULL inside is fine */
 

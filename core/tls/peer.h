@@ -11,8 +11,8 @@
 #include "tls/texts.h"
 #include "tls/trust.h"
 
-/* The certificate fields of one request (cf.tls_client_auth.*). All false and NULL when no certificate was presented or the
- * host has no trust set. */
+/* The certificate fields of one request (cf.tls_client_auth.*). All false and NULL when no certificate was
+ * presented or the host has no trust set. */
 /* ffi: begin */
 struct moon_peer;
 
@@ -39,14 +39,14 @@ void moon_peer_present(struct moon_peer *peer, X509 *leaf, STACK_OF(X509) *chain
                        int64_t now);
 
 /* The decision (DESIGN of the gateway: verified is computed, never remembered). `trust` is that of the request's
- * host in the current snapshot, NULL for none. Validates again when it is of another revision than last time; looks at the
- * validity interval every time. `now` is UNIX seconds. */
+ * host in the current snapshot, NULL for none. Validates again when it is of another revision than last time;
+ * looks at the validity interval every time. `now` is UNIX seconds. */
 void moon_peer_facts(struct moon_peer *peer, struct moon_trust *trust, int64_t now,
                      struct moon_certificate_facts *facts);
 
-/* Texts and lists of what was presented (tls/texts.h). `peer` NULL, or nothing presented: an empty text, an empty list. The
- * views are valid as long as the peer, those of the issuer's values until they are asked for again. moon_peer_text
- * returns 1 when there is a text, but too large to be shown. */
+/* Texts and lists of what was presented (tls/texts.h). `peer` NULL, or nothing presented: an empty text, an empty
+ * list. The views are valid as long as the peer, those of the issuer's values until they are asked for again.
+ * moon_peer_text returns 1 when there is a text, but too large to be shown. */
 int moon_peer_text(struct moon_peer *peer, enum moon_certificate_text which, struct moon_str *out);
 bool moon_peer_entry(struct moon_peer *peer, enum moon_certificate_list which, size_t index, struct moon_str *out);
 

@@ -69,8 +69,9 @@ static int select_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 
 void moon_tls_server_defaults(SSL_CTX *ctx) {
     moon_tls_common_defaults(ctx);
-    /* TLS 1.2 gives a session an id only when the context of the moment says that it caches. Without callbacks and without the
-     * internal cache that keeps nothing (an id that is unknown later means a full handshake); whose sessions are kept is decided by the acceptor's context (tls/sessions.h). */
+    /* TLS 1.2 gives a session an id only when the context of the moment says that it caches. Without callbacks and
+     * without the internal cache that keeps nothing (an id that is unknown later means a full handshake); whose
+     * sessions are kept is decided by the acceptor's context (tls/sessions.h). */
     SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_SERVER | SSL_SESS_CACHE_NO_INTERNAL);
     moon_assert(SSL_CTX_set_num_tickets(ctx, 0));
     moon_assert(SSL_CTX_set_max_early_data(ctx, 0));
@@ -145,8 +146,8 @@ static int use_identities(struct moon_tls_policy *policy, const struct moon_tls_
     if (rc) {
         if (diag) { /* the same words, with the name of the second one */
             struct moon_diag first = *diag;
-            moon_diag_set(diag, strcmp(first.where, "private_key") == 0 ? "second_private_key" : "second_certificates", "%s",
-                          first.text);
+            bool is_key = strcmp(first.where, "private_key") == 0;
+            moon_diag_set(diag, is_key ? "second_private_key" : "second_certificates", "%s", first.text);
         }
         return rc;
     }
@@ -155,7 +156,8 @@ static int use_identities(struct moon_tls_policy *policy, const struct moon_tls_
     /* OpenSSL has one place for each type of key: the second would have taken the place of the first. */
     if (EVP_PKEY_get_base_id(X509_get0_pubkey(policy->leaves[0])) ==
         EVP_PKEY_get_base_id(X509_get0_pubkey(policy->leaves[1]))) {
-        moon_diag_set(diag, "second_certificates", "both certificates have keys of one type; one ECDSA and one RSA are meant");
+        moon_diag_set(diag, "second_certificates",
+                      "both certificates have keys of one type; one ECDSA and one RSA are meant");
         return MOON_EREFUSED;
     }
     return 0;
@@ -241,10 +243,10 @@ void moon_tls_policy_unref(struct moon_tls_policy **policy) {
     free(gone);
 }
 
-/* What a session may be resumed for: this name, this trust set, these versions and ciphers, nothing else. OpenSSL would resume a session
- * of TLS 1.2 under a cipher that is not offered any more. */
-static void bind_session(unsigned char context[32], const struct moon_tls_policy *policy, const struct moon_trust *trust,
-                         struct moon_str server_name) {
+/* What a session may be resumed for: this name, this trust set, these versions and ciphers, nothing else. OpenSSL
+ * would resume a session of TLS 1.2 under a cipher that is not offered any more. */
+static void bind_session(unsigned char context[32], const struct moon_tls_policy *policy,
+                         const struct moon_trust *trust, struct moon_str server_name) {
     static const unsigned char no_trust[MOON_TRUST_IDENTITY];
     unsigned char text[MOON_TRUST_IDENTITY + sizeof policy->terms + MOON_HOSTNAME_MAX + 1], *at = text;
     moon_assert(server_name.len <= MOON_HOSTNAME_MAX);

@@ -14,7 +14,7 @@ struct moon_tls_terms {
     int min_version;              /* TLS1_2_VERSION or TLS1_3_VERSION */
     struct moon_str certificates; /* PEM chain, leaf first */
     struct moon_str private_key;  /* PEM, unencrypted; wiped nowhere here: it is the caller's */
-    struct moon_str second_certificates; /* with a key of another type (ECDSA beside RSA), for clients that can use it; empty: none */
+    struct moon_str second_certificates; /* with a key of another type (ECDSA beside RSA), for who can use it; empty: none */
     struct moon_str second_private_key;
     int max_version;              /* 0: the newest */
     const struct moon_str *ciphers; /* names as tls/ciphers.h has them */
@@ -24,9 +24,10 @@ struct moon_tls_terms {
 
 struct moon_tls_policy;
 
-/* Control thread. Copies. On failure *out is NULL and diag names the term ("certificates", "private_key", "second_certificates",
- * "min_version", "max_version", "ciphers"). Terms under which nobody could ever connect are refused; where only TLS 1.3 is left (no cipher for TLS
- * 1.2, or none that fits the certificate), TLS 1.3 is what is offered. */
+/* Control thread. Copies. On failure *out is NULL and diag names the term ("certificates", "private_key",
+ * "second_certificates", "min_version", "max_version", "ciphers"). Terms under which nobody could ever connect are
+ * refused; where only TLS 1.3 is left (no cipher for TLS 1.2, or none that fits the certificate), TLS 1.3 is what
+ * is offered. */
 int moon_tls_policy_new(struct moon_tls_policy **out, const struct moon_tls_terms *terms, struct moon_diag *diag);
 /* Any thread. */
 struct moon_tls_policy *moon_tls_policy_ref(struct moon_tls_policy *policy);
@@ -35,10 +36,11 @@ void moon_tls_policy_unref(struct moon_tls_policy **policy);
 /* False when the terms are strict and no certificate is for this name (normalised; empty: none was sent). */
 bool moon_tls_policy_covers(const struct moon_tls_policy *policy, struct moon_str server_name);
 
-/* Called in the ClientHello callback, before anything was negotiated. Switches the context and sets every term that
- * SSL_set_SSL_CTX leaves behind: versions, ciphers, options, verify mode, CA names, session id context.
- * `trust` NULL: no certificate is asked for. Sessions are bound to `server_name` (empty: none was sent), to the trust set's
- * identity and to versions and ciphers; with `resumable` one may be issued. False only when OpenSSL has no memory. */
+/* Called in the ClientHello callback, before anything was negotiated. Switches the context and sets every term
+ * that SSL_set_SSL_CTX leaves behind: versions, ciphers, options, verify mode, CA names, session id context.
+ * `trust` NULL: no certificate is asked for. Sessions are bound to `server_name` (empty: none was sent), to the
+ * trust set's identity and to versions and ciphers; with `resumable` one may be issued. False only when OpenSSL
+ * has no memory. */
 bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct moon_trust *trust,
                            struct moon_str server_name, bool resumable, SSL *ssl);
 

@@ -1,6 +1,6 @@
-/* tls/serials.h — a set of certificate serial numbers: filled once, sorted, then only asked. A CRL of 10 MiB holds some
- * hundred thousand of them, so each takes its own length and no allocation. Not thread safe while it is filled; afterwards
- * any number of threads may ask. */
+/* tls/serials.h — a set of certificate serial numbers: filled once, sorted, then only asked. A CRL of 10 MiB holds
+ * some hundred thousand of them, so each takes its own length and no allocation. Not thread safe while it is
+ * filled; afterwards any number of threads may ask. */
 #ifndef MOON_TLS_SERIALS_H
 #define MOON_TLS_SERIALS_H
 

@@ -71,8 +71,8 @@ enum moon_tls_text {
 };
 /* ffi: end */
 
-/* Server side, once established; each is computed at the first question. Empty, never NULL, where nothing is known: the acceptor keeps no
- * descriptions, or the ClientHello was beyond its limit. */
+/* Server side, once established; each is computed at the first question. Empty, never NULL, where nothing is
+ * known: the acceptor keeps no descriptions, or the ClientHello was beyond its limit. */
 struct moon_str moon_tls_session_text(struct moon_tls_session *session, enum moon_tls_text which);
 /* Bytes of the (first) ClientHello, without the four of the handshake header. */
 unsigned moon_tls_session_hello_length(const struct moon_tls_session *session);

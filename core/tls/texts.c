@@ -12,8 +12,8 @@
 #include "base/mem.h"
 #include "tls/crypto.h"
 
-/* In DER. An escape is at most six times as long as what it stands for (Latin-1 as UTF-8 in hex), the type of an attribute
- * about three times: a name of this size stays far below the ceiling of a text. */
+/* In DER. An escape is at most six times as long as what it stands for (Latin-1 as UTF-8 in hex), the type of an
+ * attribute about three times: a name of this size stays far below the ceiling of a text. */
 #define NAME_BYTES (4 * 1024)
 #define ALTERNATIVE_BYTES (16 * 1024)
 #define ALTERNATIVE_COUNT 1024
@@ -181,7 +181,7 @@ static void append_encoded(struct moon_buf *out, X509 *certificate) {
     OPENSSL_free(der);
 }
 
-/* The first certificate of the chain that is not the leaf itself: OpenSSL hands out the message with the leaf in front. */
+/* The first certificate of the chain that is not the leaf itself: OpenSSL hands out the message with it in front. */
 static int first_of_chain(const struct moon_texts *texts) {
     return sk_X509_num(texts->chain) > 0 && sk_X509_value(texts->chain, 0) == texts->leaf ? 1 : 0;
 }

@@ -1,8 +1,10 @@
-/* tls/texts.h — the texts and lists of a presented certificate, as the rules language shows them (cf.tls_client_auth.*,
- * mg.cert.*). Each is written when it is asked for the first time and kept as long as the certificate is: what no rule reads
- * costs nothing. One thread at a time, like the peer that owns it (tls/peer.h is where callers ask).
+/* tls/texts.h — the texts and lists of a presented certificate, as the rules language shows them
+ * (cf.tls_client_auth.*, mg.cert.*). Each is written when it is asked for the first time and kept as long as the
+ * certificate is: what no rule reads costs nothing. One thread at a time, like the peer that owns it (tls/peer.h is
+ * where callers ask).
  *
- * Names are data: whatever a certificate says in them, a text holds printable ASCII only; every other byte is an escape. */
+ * Names are data: whatever a certificate says in them, a text holds printable ASCII only; every other byte is an
+ * escape. */
 #ifndef MOON_TLS_TEXTS_H
 #define MOON_TLS_TEXTS_H
 
@@ -23,7 +25,7 @@ enum moon_certificate_text {
     MOON_CERTIFICATE_ISSUER_DN,
     MOON_CERTIFICATE_ISSUER_DN_LEGACY,
     MOON_CERTIFICATE_SERIAL,             /* upper-case hex, even number of digits, "-" in front of a negative one */
-    MOON_CERTIFICATE_ISSUER_SERIAL,      /* of the direct issuer's certificate: of the validated path, else of the AKI */
+    MOON_CERTIFICATE_ISSUER_SERIAL,      /* of the issuer's certificate: of the validated path, else of the AKI */
     MOON_CERTIFICATE_SKI,                /* upper-case hex */
     MOON_CERTIFICATE_ISSUER_SKI,         /* of the validated path's issuer, else of the AKI; upper-case hex */
     MOON_CERTIFICATE_FINGERPRINT_SHA256, /* lower-case hex, over the DER */
@@ -57,9 +59,9 @@ struct moon_texts;
 struct moon_texts *moon_texts_new(X509 *leaf, const STACK_OF(X509) *chain);
 void moon_texts_free(struct moon_texts **texts); /* NULL inside is fine */
 
-/* Fills *out; empty, never NULL, when there is nothing to say. 1 when there is, but more than the limit above, else 0. `serial` and
- * `ski` are the direct issuer's where the path was validated (else NULL). The view is valid as long as `texts`; one of an
- * issuer's values until the same is asked for again. */
+/* Fills *out; empty, never NULL, when there is nothing to say. 1 when there is, but more than the limit above,
+ * else 0. `serial` and `ski` are the direct issuer's where the path was validated (else NULL). The view is valid
+ * as long as `texts`; one of an issuer's values until the same is asked for again. */
 int moon_texts_get(struct moon_texts *texts, enum moon_certificate_text which, const struct moon_short_bytes *serial,
                    const struct moon_short_bytes *ski, struct moon_str *out);
 

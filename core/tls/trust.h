@@ -19,15 +19,16 @@
 struct moon_trust;
 struct moon_crl;
 
-/* What a client certificate must say about its use (extended key usage clientAuth; without the extension every use is allowed). */
+/* What a client certificate must say about its use (extended key usage clientAuth; without the extension every use is
+ * allowed). */
 enum moon_trust_usage {
     MOON_TRUST_USAGE_REQUIRE = 0,
     MOON_TRUST_USAGE_WARN = 1,  /* verified nevertheless, with moon_verification.lacks_usage */
     MOON_TRUST_USAGE_IGNORE = 2 /* no word about it */
 };
 
-/* A revocation list of one of the set's CAs. Checking is on for a CA with a list: a list that is out of date, or missing for an
- * issuer below it, makes the path fail (X509_V_ERR_CRL_HAS_EXPIRED, …) unless the list is soft. */
+/* A revocation list of one of the set's CAs. Checking is on for a CA with a list: a list that is out of date, or
+ * missing for an issuer below it, makes the path fail (X509_V_ERR_CRL_HAS_EXPIRED, …) unless the list is soft. */
 struct moon_trust_crl {
     struct moon_crl *crl; /* counted by the set; one of no CA of the set is passed over */
     bool soft;
@@ -35,8 +36,8 @@ struct moon_trust_crl {
 
 /* One entry of a deny list. */
 struct moon_trust_denial {
-    struct moon_str ca;          /* SHA-256 of the issuing CA's certificate, 64 hex digits; empty: `certificate` is a fingerprint */
-    struct moon_str certificate; /* serial number, decimal or "0x…"; or the SHA-256 of the certificate, 64 hex digits */
+    struct moon_str ca;          /* SHA-256 of the issuing CA's certificate, 64 hex digits; or empty */
+    struct moon_str certificate; /* serial number, decimal or "0x…"; without `ca`: SHA-256 of the certificate, in hex */
 };
 
 struct moon_trust_options {
@@ -59,8 +60,8 @@ int moon_trust_new(struct moon_trust **out, const struct moon_str *pems, size_t 
 struct moon_trust *moon_trust_ref(struct moon_trust *trust);
 void moon_trust_unref(struct moon_trust **trust); /* clears *trust; NULL inside is fine */
 
-/* Who is asked for: SHA-256 over the sorted SHA-256 of the anchors' DER and the demand on the use; equal sets have equal identities,
- * however they were uploaded. MOON_TRUST_IDENTITY bytes, borrowed. */
+/* Who is asked for: SHA-256 over the sorted SHA-256 of the anchors' DER and the demand on the use; equal sets have
+ * equal identities, however they were uploaded. MOON_TRUST_IDENTITY bytes, borrowed. */
 const unsigned char *moon_trust_identity(const struct moon_trust *trust);
 /* True when both have one identity; NULL means "no CA" and equals only NULL. */
 bool moon_trust_same(const struct moon_trust *a, const struct moon_trust *b);
@@ -76,14 +77,14 @@ struct moon_short_bytes {
     unsigned char bytes[40];
 };
 
-/* What a validation found. The interval is the intersection of all certificates of the path, the anchor included, and of the
- * revocation lists that were needed. Plain data: may be copied and kept. */
+/* What a validation found. The interval is the intersection of all certificates of the path, the anchor included,
+ * and of the revocation lists that were needed. Plain data: may be copied and kept. */
 struct moon_verification {
     bool ok;            /* also of a revoked certificate */
     bool revoked;       /* something on the path below the anchor is; only when ok */
     bool lacks_usage;   /* MOON_TRUST_USAGE_WARN: the certificate is not meant for clients; only when ok */
     int error;          /* X509_V_ERR_… of the first failure; X509_V_OK when ok */
-    int64_t not_before; /* UNIX seconds; meaningful when ok: valid while not_before <= now < not_after, as OpenSSL reads it */
+    int64_t not_before; /* UNIX seconds; when ok: valid while not_before <= now < not_after, as OpenSSL reads it */
     int64_t not_after;
     struct moon_short_bytes issuer_serial; /* of the direct issuer's certificate; when ok */
     struct moon_short_bytes issuer_ski;
@@ -92,13 +93,13 @@ struct moon_verification {
 /* Copies the bytes of a value (may be NULL). */
 void moon_short_bytes_set(struct moon_short_bytes *out, const ASN1_STRING *value);
 
-/* Validates `leaf` with the presented `chain` (untrusted; may be NULL) against this set at `now` (UNIX seconds). The same
- * parameters in handshakes and later re-validation: purpose sslclient, security level 2, depth 6, partial chain with
- * CA anchors, no time exceptions (security level, purpose and time are set explicitly). Any thread; takes no lock of
- * ours. A path that is valid is looked through for
- * revocations. Refused before any mathematics: more than 10 certificates in all, RSA keys above 8192 bits, explicit curve
- * parameters, and a leaf that is itself an anchor (a CA does not authenticate as its own client). Of several anchors
- * with one name the one whose key made the signature counts; of cross-signed branches a few are tried. */
+/* Validates `leaf` with the presented `chain` (untrusted; may be NULL) against this set at `now` (UNIX seconds).
+ * The same parameters in handshakes and later re-validation: purpose sslclient, security level 2, depth 6, partial
+ * chain with CA anchors, no time exceptions (security level, purpose and time are set explicitly). Any thread;
+ * takes no lock of ours. A path that is valid is looked through for revocations. Refused before any mathematics:
+ * more than 10 certificates in all, RSA keys above 8192 bits, explicit curve parameters, and a leaf that is itself
+ * an anchor (a CA does not authenticate as its own client). Of several anchors with one name the one whose key
+ * made the signature counts; of cross-signed branches a few are tried. */
 void moon_trust_verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *chain, int64_t now,
                        struct moon_verification *out);
 

@@ -51,7 +51,8 @@ static bool add(struct moon_verified *verified, const X509 *certificate) {
 static bool make_key(struct moon_verified *verified, const struct moon_trust *trust, const X509 *leaf,
                      const STACK_OF(X509) *chain, unsigned char key[32]) {
     bool ok = EVP_DigestInit_ex2(verified->digest, verified->sha256, NULL) &&
-              EVP_DigestUpdate(verified->digest, moon_trust_revision(trust), MOON_TRUST_IDENTITY) && add(verified, leaf);
+              EVP_DigestUpdate(verified->digest, moon_trust_revision(trust), MOON_TRUST_IDENTITY) &&
+              add(verified, leaf);
     for (int i = 0; ok && i < sk_X509_num(chain); i++)
         ok = add(verified, sk_X509_value(chain, i));
     return ok && EVP_DigestFinal_ex(verified->digest, key, NULL);

@@ -1,7 +1,8 @@
-/* tls/verified.h — chains that were validated lately, so that a client that comes back with the same certificate does not cost
- * the same mathematics again. Successes only. The key is the trust set's revision with the bytes of every certificate that was
- * presented; an entry lives for minutes and never beyond its path's validity. The proof of possession is OpenSSL's each time.
- * One thread's own: no lock. Bounded: a fixed number of slots, a newcomer takes its slot over. */
+/* tls/verified.h — chains that were validated lately, so that a client that comes back with the same certificate
+ * does not cost the same mathematics again. Successes only. The key is the trust set's revision with the bytes of
+ * every certificate that was presented; an entry lives for minutes and never beyond its path's validity. The proof
+ * of possession is OpenSSL's each time. One thread's own: no lock. Bounded: a fixed number of slots, a newcomer
+ * takes its slot over. */
 #ifndef MOON_TLS_VERIFIED_H
 #define MOON_TLS_VERIFIED_H
 

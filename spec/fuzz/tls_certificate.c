@@ -1,5 +1,5 @@
-/* A client's certificates, DER after DER: every text and list of the first is printable and the same each time, validations end, and
- * whatever is verified was really issued by the anchor. */
+/* A client's certificates, DER after DER: every text and list of the first is printable and the same each time,
+ * validations end, and whatever is verified was really issued by the anchor. */
 #include "fuzz_ca.h"
 #include "tls/certificate.h"
 #include "tls/peer.h"
@@ -58,7 +58,8 @@ static void check_texts(struct moon_peer *peer) {
         int code = moon_peer_text(peer, (enum moon_certificate_text)which, &text);
         FUZZ_CHECK(text.data && is_printable(text) && (code == 0 || text.len == 0));
         check_form((enum moon_certificate_text)which, text);
-        FUZZ_CHECK(moon_peer_text(peer, (enum moon_certificate_text)which, &again) == code && moon_str_equal(text, again));
+        FUZZ_CHECK(moon_peer_text(peer, (enum moon_certificate_text)which, &again) == code);
+        FUZZ_CHECK(moon_str_equal(text, again));
     }
     for (int which = 0; which < MOON_CERTIFICATE_LIST_COUNT; which++) {
         struct moon_str entry;

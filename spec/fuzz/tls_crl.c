@@ -1,5 +1,5 @@
-/* A revocation list, as it stands (refused, or not a list) and with its issuer and signature made right: then every serial number in it is
- * revoked, and nothing else is found wrong twice. */
+/* A revocation list, as it stands (refused, or not a list) and with its issuer and signature made right: then
+ * every serial number in it is revoked, and nothing else is found wrong twice. */
 #include "fuzz_ca.h"
 #include "tls/crl.h"
 
