@@ -222,7 +222,7 @@ local function check_expression(values, place, pointer, list)
   if fine then return end
   if why == "blank" then return add(list, pointer, "rule_blank_expression") end
   if why == "long" then return add(list, pointer, "rule_long_expression", expression.MAX) end
-  add(list, pointer, "rule_expression", text, diagnostic:render())
+  add(list, pointer, "rule_expression", text, diagnostic:advise())
 end
 
 --- Reads one rule of a body.

@@ -69,10 +69,7 @@ local function run_one(options, schema, request)
   local stdout, stderr = options.stdout or io.stdout, options.stderr or io.stderr
   local ruleset, diag = compile(schema, options.expression)
   if not ruleset then
-    stderr:write(diag:render())
-    if diag.hint then
-      stderr:write(diag.hint, "\n")
-    end
+    stderr:write(diag:advise())
     return 1
   end
   if options.request then

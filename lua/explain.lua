@@ -143,8 +143,7 @@ local function show_mistake(stderr, is_expression, list, diag, index)
     local id = list[index].id
     complain(stderr, ("rule %d%s:"):format(index, id and " (" .. id:gsub("%c", "?") .. ")" or ""))
   end
-  stderr:write(diag:render())
-  if diag.hint then stderr:write(diag.hint, "\n") end
+  stderr:write(diag:advise())
 end
 
 local function read_input(options, stdin)

@@ -37,6 +37,12 @@ end
 
 Diagnostic.__tostring = Diagnostic.render
 
+--- render(), and the hint, if there is one, on a line of its own.
+---@return string
+function Diagnostic:advise()
+  return self:render() .. (self.hint and self.hint .. "\n" or "")
+end
+
 --- Makes a diagnostic.
 ---@param text string     the whole expression
 ---@param message string

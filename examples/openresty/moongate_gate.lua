@@ -101,7 +101,7 @@ function M.load(given)
     on_error = function(at, err) ngx.log(ngx.ERR, title(at), " failed: ", err) end,
   })
   if not compiled then
-    error(("rule %d: %s%s"):format(index, mistake:render(), mistake.hint or ""), 0)
+    error(("rule %d: %s"):format(index, mistake:advise()), 0)
   end
   list, ruleset = given, compiled
 end

@@ -173,7 +173,7 @@ describe("moongate.admin.resources.rulesets", function()
       assert.equal(20127, first(answer).code)
       assert.equal("/rules/0/expression", first(answer).source.pointer)
       assert.equal("'http.hst eq \"a\"' is not a valid value for expression because could not parse filter expression: "
-        .. "Filter parsing error (1:1):\nhttp.hst eq \"a\"\n^^^^^^^^ unknown identifier\n", first(answer).message)
+        .. "Filter parsing error (1:1):\nhttp.hst eq \"a\"\n^^^^^^^^ unknown identifier\ndid you mean http.host?\n", first(answer).message)
     end)
 
     for _, blank in ipairs { "", " ", "\n" } do
