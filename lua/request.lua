@@ -199,12 +199,16 @@ function Request:route(url, options)
   router(url, options)
 end
 
-local function headers_of(req, state)
+-- The check must not hold the request object: what a weak table's value holds is never collected.
+local function headers_of(state)
   local view = state.headers
   if not view then
+    local serial = state.serial
     view = headers.new {
       read = read_fields,
-      check = function() live(req) end,
+      check = function()
+        if call.serial ~= serial then raise(ENDED) end
+      end,
       refused = headers.TO_ORIGIN,
       frozen = state.frozen,
     }
@@ -217,7 +221,7 @@ local META = { __metatable = false }
 
 function META.__index(req, name)
   local state = live(req)
-  if name == "headers" then return headers_of(req, state) end
+  if name == "headers" then return headers_of(state) end
   if name == "body" or name == "route" then return Request[name] end
   if name == "ray" then return ffi.string(call.facts.ray.data, call.facts.ray.len) end
   local accessor = accessors[name]

@@ -18,6 +18,7 @@
 #define STRETCHES 10        /* a request may use this many budgets in all: the hard stop */
 #define HOOK_INSTRUCTIONS 100
 #define PATTERN_STEPS 2000000 /* per stretch; some tens of nanoseconds each */
+#define GC_PAUSE 130 /* garbage counts against the ceiling too: it must not be half of what there is */
 #define LINES_PER_SECOND 20
 #define VALUE_DEPTH 4       /* of tables that pass between two states */
 #define VALUE_ELEMENTS 10000
@@ -307,6 +308,7 @@ int moon_policy_open(struct moon_policy **out, struct moon_policies *shared, con
     policy->memory = (size_t)lua_gc(policy->L, LUA_GCCOUNT, 0) * 1024;
     policy->allocate = lua_getallocf(policy->L, &policy->allocate_data);
     lua_setallocf(policy->L, allocate, policy);
+    lua_gc(policy->L, LUA_GCSETPAUSE, GC_PAUSE);
     if (!shared->jit) {
         luaJIT_setmode(policy->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
         lua_sethook(policy->L, on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);
