@@ -102,7 +102,8 @@ function Ruleset:code()
   for i, chunk in ipairs(self.chunks) do
     parts[#parts + 1] = format("-- function %d of %d\n", i, #self.chunks)
     for k, value in ipairs(chunk.constants) do
-      parts[#parts + 1] = format("-- K[%d]: %s\n", k, shown(value))
+      local label = chunk.labels[k]
+      parts[#parts + 1] = format("-- K[%d]: %s%s\n", k, shown(value), label and ", " .. label or "")
     end
     for k, field in ipairs(chunk.fields) do
       parts[#parts + 1] = format("-- A%d: %s\n", k, field.name)

@@ -41,6 +41,7 @@ function M.new_chunk(cells)
     cells = cells,
     constants = {},    -- K
     constant_at = {},  -- value → place in K
+    labels = {},       -- place in K → what a function or a set there is, for people
     accessors = {},    -- A: the fields
     accessor_at = {},  -- field name → place in A
     helpers = {},      -- names used from the runtime table, in order of use
@@ -97,7 +98,10 @@ function Emitter:helper(name)
 end
 
 --- A constant as it is written in the source.
-function Emitter:constant(value)
+---@param value any
+---@param label string|nil  what it is, where the value itself does not say
+---@return string
+function Emitter:constant(value, label)
   local kind = type(value)
   if kind == "number" then
     return value < 0 and "(" .. integer.to_decimal(value) .. ")" or integer.to_decimal(value)
@@ -110,6 +114,7 @@ function Emitter:constant(value)
     at = #chunk.constants + 1
     chunk.constants[at] = value
     chunk.constant_at[value] = at
+    chunk.labels[at] = label
   end
   return "K[" .. at .. "]"
 end
@@ -233,9 +238,9 @@ function Emitter:call(node, args)
     return inline(self, args[1], second.value)
   end
   if #args > MAX_ARGUMENTS then
-    return format("%s(%s, %d, {%s})", self:helper("apply"), self:constant(node.call), #args, concat(args, ", "))
+    return format("%s(%s, %d, {%s})", self:helper("apply"), self:constant(node.call, node.def.name), #args, concat(args, ", "))
   end
-  return format("%s(%s)", self:constant(node.call), concat(args, ", "))
+  return format("%s(%s)", self:constant(node.call, node.def.name), concat(args, ", "))
 end
 
 function WRITE_VALUE.call(self, node, name)

@@ -92,7 +92,7 @@ end
 INLINE["in"] = function(self, node, x, number)
   local set = node.right
   if set.list then
-    return format("%s(%s) == true", self:constant(set.contains), x)
+    return format("%s(%s) == true", self:constant(set.contains, "in $" .. set.list), x)
   elseif set.in_range then
     return write_ranges(self, node, x, number)
   elseif set.count == 0 then
@@ -100,7 +100,7 @@ INLINE["in"] = function(self, node, x, number)
   elseif set.count == 1 then
     return format("%s == %s", x, self:constant((next(set.members)))), true
   end
-  return format("%s[%s] ~= nil", self:constant(set.members), x), false
+  return format("%s[%s] ~= nil", self:constant(set.members, format("a set of %d", set.count)), x), false
 end
 
 function INLINE.contains(self, node, x)
@@ -165,7 +165,7 @@ function M.compare(self, node, x, may_miss, op, number)
     -- One predicate per right-hand side, so that specialisations of one document share it.
     local slot = op and "folded_predicate" or "predicate"
     right[slot] = right[slot] or operators.predicate(node, op)
-    expression = format("%s(%s)", self:constant(right[slot]), x)
+    expression = format("%s(%s)", self:constant(right[slot], op or node.op), x)
   end
   if may_miss and not takes_nil then
     return format("(%s ~= nil and %s)", x, expression)

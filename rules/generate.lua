@@ -24,6 +24,7 @@ local MAX_WEIGHT = 300    -- comparisons per function: keeps jumps and traces wi
 ---@class moongate.rules.Chunk
 ---@field source string
 ---@field constants any[]   K
+---@field labels table<integer, string>  of constants that do not say what they are
 ---@field fields table[]    what A is made from, in order
 
 local function write_rule(writer, rule)
@@ -105,6 +106,7 @@ local function write_chunk(rules, first, last, cells)
   return {
     source = assemble(chunk, writer:body()),
     constants = chunk.constants,
+    labels = chunk.labels,
     fields = chunk.accessors,
     was_split = chunk.was_split,
   }

@@ -89,6 +89,19 @@ describe("moongate.eval", function()
       assert.equal(1, (run { expression = "ssl", scheme = "/nonexistent/scheme.json" }))
     end)
 
+    it("shows generated code that a person can read: what stands in each constant and accessor, one test a line", function()
+      local _, out = run {
+        expression = 'lower(http.user_agent) eq "x" and http.host in {"a" "b"} and ip.src in $office', show_code = true,
+      }
+      for _, line in ipairs {
+        "-- K[1]: function, lower", '-- K[2]: "x"', "-- K[3]: table, a set of 2", "-- K[4]: function, in $office",
+        "-- A1: http.user_agent", "-- A2: http.host", "  v1 = K[1](v2)", "  t1 = (v1 == K[2])", "    t1 = K[3][v3] ~= nil", "return function()", "  if t1 then return O[1] end",
+      } do
+        assert.truthy(("\n" .. out):find("\n" .. line .. "\n", 1, true), line .. "\n" .. out)
+      end
+      assert.truthy(loadstring((out:gsub("\nfalse\n$", "\n"))))
+    end)
+
     it("shows the generated code on request", function()
       local _, out = run { expression = "ssl", show_code = true }
       assert.matches("return function", out)
