@@ -73,6 +73,7 @@ describe("the admin API", function()
     for _ = 1, 20 do
       if not session:send(chunk) then break end
     end
+    session:send("0\r\n\r\n")
     local answer = session:response()
     assert.truthy(not answer or answer.status == 413, answer and answer.status)
     session:close()
