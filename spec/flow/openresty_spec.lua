@@ -1,11 +1,17 @@
 -- examples/openresty as it stands there: Debian's nginx with its Lua module, the engine's folder on its Lua path, real requests with real
 -- client certificates. That nginx is unpacked into the build directory, once; without a network on the first run it is pending.
 
+local ffi = require "ffi"
 local certs = require "spec.support.certs"
 local client = require "spec.support.client"
 local origin = require "spec.support.origin"
 local shell = require "spec.support.shell"
 local wait = require "spec.support.wait"
+
+ffi.cdef [[
+  int bind(int fd, const void *address, unsigned len);
+  int getsockname(int fd, void *address, unsigned *len);
+]]
 
 local EXAMPLE = "examples/openresty"
 local FOLDER = "build/openresty"
@@ -22,9 +28,13 @@ local function absolute(path)
   return output
 end
 
+-- nginx cannot be told to take any port, so one that is free now has to do.
 local function free_port()
-  local _, output = run [[python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])']]
-  return assert(tonumber(output), output)
+  local fd, size = ffi.C.socket(2, 1, 0), ffi.new("unsigned[1]", 16)
+  local address = ffi.new("struct moon_spec_address", { family = 2, ip = ffi.C.htonl(0x7f000001) })
+  assert(ffi.C.bind(fd, address, 16) == 0 and ffi.C.getsockname(fd, address, size) == 0, "no free port")
+  ffi.C.close(fd)
+  return ffi.C.htons(address.port)
 end
 
 local function replace(text, what, by)
