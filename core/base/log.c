@@ -222,6 +222,8 @@ static size_t utf8_length(const unsigned char *text, size_t left) {
 
 /* JSON string: quotes, backslash, controls, DEL, C1 controls and whatever is not UTF-8 as \u00XX. */
 static void put_json(struct moon_log_channel *channel, struct moon_str value) {
+    if (!value.len) /* the view may be of nothing at all */
+        value.data = "";
     const unsigned char *text = (const unsigned char *)value.data;
     bool cut = value.len > VALUE_MAX_BYTES;
     size_t len = cut ? VALUE_MAX_BYTES : value.len;
