@@ -44,11 +44,12 @@ static bool is_idempotent(struct moon_str method) {
 /* Connected: the head goes out, and the client may send its body. */
 static void send_head(struct moon_request *request) {
     struct moon_exchange *exchange = &request->exchange;
+    bool held_back = request->inspected || request->wants_body; /* read already, by rules or a policy: in `collected` */
     exchange->connected = true;
-    if (request->body.done && exchange->to_origin != MOON_HTTP_CHUNKED && !request->inspected)
+    if (request->body.done && exchange->to_origin != MOON_HTTP_CHUNKED && !held_back)
         exchange->upload_done = true;
     moon_origin_write(exchange->origin, exchange->head); /* a stale connection is heard of by its own event */
-    if (request->inspected) { /* the part of the body that the rules held back */
+    if (held_back) {
         moon_proxy_upload(request, moon_buf_view(&request->collected), request->body.done);
         moon_buf_free(&request->collected);
     }

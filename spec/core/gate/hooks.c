@@ -51,7 +51,7 @@ static int on_adopt(void *data, struct moon_snapshot *snapshot, struct moon_diag
     return 0;
 }
 
-/* "/pass…", "/block", "/custom", "/log", "/silent" (no verdict at all); everything else passes. */
+/* "/body" (blocks a body with "evil" in it), "/pass…", "/block", "/custom", "/log", "/silent" (no verdict at all); everything else passes. */
 static void on_rules(void *data) {
     struct state *state = data;
     struct moon_verdict *verdict = state->verdict;
@@ -60,7 +60,13 @@ static void on_rules(void *data) {
     if (moon_str_equal(path, MOON_STR("/silent")))
         return;
     verdict->action = MOON_ACTION_PASS;
-    if (moon_str_starts_with(path, MOON_STR("/block"))) {
+    if (moon_str_equal(path, MOON_STR("/body"))) {
+        const struct moon_facts *facts = state->facts;
+        if (!facts->body_ready)
+            verdict->action = MOON_ACTION_NEED_BODY;
+        else if (facts->body.len && memmem(facts->body.data, facts->body.len, "evil", 4))
+            verdict->action = MOON_ACTION_BLOCK;
+    } else if (moon_str_starts_with(path, MOON_STR("/block"))) {
         verdict->action = MOON_ACTION_BLOCK;
         verdict->rule_id = MOON_STR("rule-block");
     } else if (moon_str_equal(path, MOON_STR("/custom"))) {
