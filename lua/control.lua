@@ -8,6 +8,7 @@
 
 local bridge = require "moongate.ffi"
 local fields = require "moongate.fields"
+local managed_ca = require "moongate.managed_ca"
 local reach = require "moongate.reach"
 local section_rules = require "moongate.section_rules"
 local secrets = require "moongate.secrets"
@@ -94,6 +95,10 @@ end
 M.open_secrets, M.renew_secrets = secrets.open_ring, secrets.renew
 M.seal, M.open, M.can_open, M.reseal = secrets.seal, secrets.open, secrets.can_open, secrets.reseal
 M.is_newest = secrets.is_newest
+
+-- ---- the CA of an account ----
+
+M.make_ca, M.issue = managed_ca.make, managed_ca.issue
 
 -- ---- certificates ----
 

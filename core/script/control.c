@@ -146,6 +146,43 @@ static void close_key(struct open_key *key) {
     *key = (struct open_key){NULL, 0};
 }
 
+int moon_ffi_managed_ca_make(struct moon_keyring *ring, struct moon_str name, struct moon_str context, double now,
+                             char *certificate, size_t *certificate_len, char *sealed, size_t *sealed_len,
+                             struct moon_diag *diag) {
+    struct moon_buf pem, key;
+    moon_buf_init(&pem, MOON_CERTIFICATES_BYTES);
+    moon_buf_init(&key, MOON_SECRET_BYTES);
+    int rc = moon_managed_ca_make(name, (int64_t)now, &pem, &key, diag);
+    if (!rc)
+        rc = moon_ffi_seal(ring, sealed, sealed_len, moon_buf_view(&key), context, diag);
+    struct moon_str text = moon_buf_view(&pem);
+    *certificate_len = rc ? 0 : text.len;
+    memcpy(certificate, text.data, *certificate_len);
+    if (key.data)
+        moon_wipe(key.data, key.capacity);
+    moon_buf_free(&key);
+    moon_buf_free(&pem);
+    return rc;
+}
+
+int moon_ffi_managed_ca_issue(struct moon_keyring *ring, const struct moon_ffi_identity *ca, struct moon_str csr,
+                              unsigned days, double now, struct moon_issued *issued, char *certificate, size_t *len,
+                              struct moon_diag *diag) {
+    struct open_key key;
+    struct moon_buf pem;
+    moon_buf_init(&pem, MOON_CERTIFICATES_BYTES);
+    int rc = open_key(&key, ring, ca, diag);
+    if (!rc)
+        rc = moon_managed_ca_issue(ca->certificates, moon_str(key.room, key.len), csr, days, (int64_t)now, &pem, issued,
+                                   diag);
+    close_key(&key);
+    struct moon_str text = moon_buf_view(&pem);
+    *len = rc ? 0 : text.len;
+    memcpy(certificate, text.data, *len);
+    moon_buf_free(&pem);
+    return rc;
+}
+
 /* With a certificate that the local CA issues for the terms' names. */
 static int build_issued(struct moon_tls_policy **out, struct moon_control *control, struct moon_tls_terms *terms,
                         const struct moon_ffi_terms *given, struct moon_diag *diag) {

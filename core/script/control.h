@@ -12,6 +12,7 @@
 #include "tls/certificate.h"
 #include "tls/keyring.h"
 #include "tls/local_ca.h"
+#include "tls/managed_ca.h"
 
 /* What the control state works with; filled by the program, borrowed as long as the state lives. Opaque to Lua. */
 struct moon_control {
@@ -56,6 +57,17 @@ MOON_FFI void moon_ffi_wipe(void *data, size_t size);
 /* Lines in `room` (MOON_CERTIFICATES_BYTES), *len bytes. */
 MOON_FFI int moon_ffi_certificate_hosts(char *room, size_t *len, const char *pem, size_t pem_len,
                                         struct moon_diag *diag);
+
+/* The CA of an account (tls/managed_ca.h): makes one, its key sealed for `context`. The rooms have
+ * MOON_CERTIFICATES_BYTES and MOON_SEALED_BYTES. */
+MOON_FFI int moon_ffi_managed_ca_make(struct moon_keyring *ring, struct moon_str name, struct moon_str context,
+                                      double now, char *certificate, size_t *certificate_len, char *sealed,
+                                      size_t *sealed_len, struct moon_diag *diag);
+/* Signs a request with it. `certificate` has MOON_CERTIFICATES_BYTES. */
+struct moon_ffi_identity;
+MOON_FFI int moon_ffi_managed_ca_issue(struct moon_keyring *ring, const struct moon_ffi_identity *ca,
+                                       struct moon_str csr, unsigned days, double now, struct moon_issued *issued,
+                                       char *certificate, size_t *len, struct moon_diag *diag);
 
 /* Each _new and _build gives 0 and one count in *out, or a negative code, diag and NULL in *out. */
 

@@ -3,7 +3,6 @@
 #include "tls/certificate.h"
 
 #include <openssl/bn.h>
-#include <openssl/ec.h>
 #include <openssl/objects.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
@@ -15,6 +14,7 @@
 #include "base/mem.h"
 #include "tls/crypto.h"
 #include "tls/pem.h"
+#include "tls/public_key.h"
 
 static const struct {
     int nid;
@@ -57,34 +57,6 @@ static void describe_signature(struct moon_certificate *out, const X509 *certifi
     }
     const char *name = OBJ_nid2ln(nid);
     snprintf(out->signature, sizeof out->signature, "%s", name ? name : "unknown");
-}
-
-/* The curve as the certificate names it; NID_undef when it spells the parameters out (which could be any curve). */
-static int named_curve(const X509 *certificate) {
-    X509_ALGOR *algorithm = NULL;
-    const void *parameter = NULL;
-    int type = V_ASN1_UNDEF;
-    if (!X509_PUBKEY_get0_param(NULL, NULL, NULL, &algorithm, X509_get_X509_PUBKEY(certificate)))
-        return NID_undef;
-    X509_ALGOR_get0(NULL, &type, &parameter, algorithm);
-    return type == V_ASN1_OBJECT ? OBJ_obj2nid(parameter) : NID_undef;
-}
-
-static void describe_key(struct moon_certificate *out, const X509 *certificate) {
-    EVP_PKEY *key = X509_get0_pubkey(certificate);
-    int bits = key ? EVP_PKEY_get_bits(key) : 0;
-    int type = key ? EVP_PKEY_get_base_id(key) : NID_undef;
-    if (type == EVP_PKEY_RSA) {
-        out->key_allowed = bits >= 2048 && bits <= 8192;
-        snprintf(out->key, sizeof out->key, "RSA %d", bits);
-    } else if (type == EVP_PKEY_EC) {
-        int curve = named_curve(certificate);
-        out->key_allowed = curve == NID_X9_62_prime256v1 || curve == NID_secp384r1 || curve == NID_secp521r1;
-        snprintf(out->key, sizeof out->key, "EC %s", curve ? OBJ_nid2sn(curve) : "explicit parameters");
-    } else {
-        const char *name = OBJ_nid2sn(type);
-        snprintf(out->key, sizeof out->key, "%s", name ? name : "unknown");
-    }
 }
 
 /* RFC 4514 section 2.4; control bytes in hex too, so that no name can forge a line of a log or a header. */
@@ -168,7 +140,7 @@ static const char *describe(struct moon_certificate *out, X509 *certificate) {
     out->is_ca = X509_check_ca(certificate) == 1;
     out->self_issued = X509_NAME_cmp(X509_get_subject_name(certificate), X509_get_issuer_name(certificate)) == 0;
     describe_signature(out, certificate);
-    describe_key(out, certificate);
+    out->key_allowed = moon_public_key_describe(out->key, X509_get_X509_PUBKEY(certificate));
     moon_assert(X509_digest(certificate, EVP_sha256(), digest, NULL) == 1);
     moon_hex_write(out->sha256, digest, sizeof digest, false);
     const ASN1_INTEGER *serial = X509_get0_serialNumber(certificate);

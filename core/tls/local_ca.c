@@ -2,7 +2,6 @@
 
 #include <arpa/inet.h>
 #include <openssl/ec.h>
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "base/hostname.h"
 #include "base/mem.h"
 #include "tls/crypto.h"
+#include "tls/issue.h"
 #include "tls/pem.h"
 
 #define FILE_BYTES (64 * 1024)
@@ -30,35 +30,6 @@ struct moon_local_ca {
 
 /* Certificates */
 
-static bool add_extension(X509 *certificate, X509 *issuer, int nid, const char *value) {
-    X509V3_CTX ctx;
-    X509V3_set_ctx(&ctx, issuer, certificate, NULL, NULL, 0);
-    X509V3_set_ctx_nodb(&ctx);
-    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &ctx, nid, value);
-    bool added = extension && X509_add_ext(certificate, extension, -1);
-    X509_EXTENSION_free(extension);
-    return added;
-}
-
-static bool set_random_serial(X509 *certificate) {
-    unsigned char bytes[16];
-    moon_random(bytes, sizeof bytes);
-    bytes[0] = (bytes[0] & 0x7f) | 0x40; /* positive, and always of the same length */
-    BIGNUM *number = BN_bin2bn(bytes, sizeof bytes, NULL);
-    bool set = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
-    BN_free(number);
-    return set;
-}
-
-static bool set_common_name(X509_NAME *name, const char *text) {
-    return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)text, -1, -1, 0) == 1;
-}
-
-static bool set_validity(X509 *certificate, int64_t from, int64_t until) {
-    return ASN1_TIME_set(X509_getm_notBefore(certificate), (time_t)from) &&
-           ASN1_TIME_set(X509_getm_notAfter(certificate), (time_t)until);
-}
-
 static X509 *make_root(EVP_PKEY *key) {
     int64_t now = (int64_t)time(NULL);
     unsigned char tag[4];
@@ -68,13 +39,13 @@ static X509 *make_root(EVP_PKEY *key) {
     moon_random(tag, sizeof tag);
     moon_hex_write(text, tag, sizeof tag, false);
     snprintf(name, sizeof name, "Moongate local CA %s", text);
-    if (root && X509_set_version(root, X509_VERSION_3) && set_random_serial(root) &&
-        set_validity(root, now - BACKDATE, now + (int64_t)CA_DAYS * DAY) &&
-        set_common_name(X509_get_subject_name(root), name) &&
+    if (root && X509_set_version(root, X509_VERSION_3) && moon_issue_serial(root) &&
+        moon_issue_validity(root, now - BACKDATE, now + (int64_t)CA_DAYS * DAY) &&
+        moon_issue_common_name(X509_get_subject_name(root), name) &&
         X509_set_issuer_name(root, X509_get_subject_name(root)) && X509_set_pubkey(root, key) &&
-        add_extension(root, root, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-        add_extension(root, root, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-        add_extension(root, root, NID_subject_key_identifier, "hash") && X509_sign(root, key, EVP_sha256()))
+        moon_issue_extension(root, root, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+        moon_issue_extension(root, root, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+        moon_issue_extension(root, root, NID_subject_key_identifier, "hash") && X509_sign(root, key, EVP_sha256()))
         return root;
     X509_free(root);
     return NULL;
@@ -133,26 +104,12 @@ static int add_names(X509 *leaf, const struct moon_str *names, size_t count, str
         }
         moon_assert(sk_GENERAL_NAME_push(list, san));
         if (i == 0 && strlen(shown) <= 64) /* the upper bound of a common name, RFC 5280 appendix A */
-            has_subject = set_common_name(X509_get_subject_name(leaf), shown);
+            has_subject = moon_issue_common_name(X509_get_subject_name(leaf), shown);
     }
     /* Critical when there is no subject beside it (RFC 5280 section 4.2.1.6). */
     rc = X509_add1_ext_i2d(leaf, NID_subject_alt_name, list, !has_subject, 0) == 1 ? 0 : MOON_ENOMEM;
 out:
     sk_GENERAL_NAME_pop_free(list, GENERAL_NAME_free);
-    return rc;
-}
-
-static int append_pem(struct moon_buf *out, X509 *certificate, EVP_PKEY *key) {
-    char *text = NULL;
-    BIO *bio = BIO_new(BIO_s_mem());
-    moon_assert(bio);
-    int written = certificate ? PEM_write_bio_X509(bio, certificate)
-                              : PEM_write_bio_PKCS8PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
-    long len = BIO_get_mem_data(bio, &text);
-    int rc = written == 1 ? moon_buf_append(out, text, (size_t)len) : MOON_ENOMEM;
-    if (len > 0)
-        OPENSSL_cleanse(text, (size_t)len);
-    BIO_free(bio);
     return rc;
 }
 
@@ -172,22 +129,23 @@ int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, 
     int rc = MOON_ENOMEM;
     X509 *leaf = X509_new();
     EVP_PKEY *key = EVP_EC_gen("P-256");
-    if (!leaf || !key || !X509_set_version(leaf, X509_VERSION_3) || !set_random_serial(leaf) ||
-        !set_validity(leaf, now - BACKDATE, until) ||
+    if (!leaf || !key || !X509_set_version(leaf, X509_VERSION_3) || !moon_issue_serial(leaf) ||
+        !moon_issue_validity(leaf, now - BACKDATE, until) ||
         !X509_set_issuer_name(leaf, X509_get_subject_name(ca->certificate)) || !X509_set_pubkey(leaf, key))
         goto out;
     if ((rc = add_names(leaf, names, count, diag)) != 0)
         goto out;
     rc = MOON_ENOMEM;
-    if (!add_extension(leaf, ca->certificate, NID_basic_constraints, "critical,CA:FALSE") ||
-        !add_extension(leaf, ca->certificate, NID_key_usage, "critical,digitalSignature") ||
-        !add_extension(leaf, ca->certificate, NID_ext_key_usage, "serverAuth") ||
-        !add_extension(leaf, ca->certificate, NID_subject_key_identifier, "hash") ||
-        !add_extension(leaf, ca->certificate, NID_authority_key_identifier, "keyid:always") ||
+    if (!moon_issue_extension(leaf, ca->certificate, NID_basic_constraints, "critical,CA:FALSE") ||
+        !moon_issue_extension(leaf, ca->certificate, NID_key_usage, "critical,digitalSignature") ||
+        !moon_issue_extension(leaf, ca->certificate, NID_ext_key_usage, "serverAuth") ||
+        !moon_issue_extension(leaf, ca->certificate, NID_subject_key_identifier, "hash") ||
+        !moon_issue_extension(leaf, ca->certificate, NID_authority_key_identifier, "keyid:always") ||
         !X509_sign(leaf, ca->key, EVP_sha256()))
         goto out;
-    if ((rc = append_pem(certificates, leaf, NULL)) == 0 && (rc = append_pem(certificates, ca->certificate, NULL)) == 0)
-        rc = append_pem(private_key, NULL, key);
+    if ((rc = moon_issue_write_certificate(certificates, leaf)) == 0 &&
+        (rc = moon_issue_write_certificate(certificates, ca->certificate)) == 0)
+        rc = moon_issue_write_key(private_key, key);
 out:
     moon_crypto_forget_errors();
     X509_free(leaf);
@@ -204,8 +162,8 @@ static int make(struct moon_local_ca *ca, const char *certificate_path, const ch
     ca->key = EVP_EC_gen("P-256");
     ca->certificate = ca->key ? make_root(ca->key) : NULL;
     int rc = ca->certificate ? 0 : MOON_ENOMEM;
-    if (!rc && (rc = append_pem(&key, NULL, ca->key)) == 0 &&
-        (rc = append_pem(&certificate, ca->certificate, NULL)) == 0 &&
+    if (!rc && (rc = moon_issue_write_key(&key, ca->key)) == 0 &&
+        (rc = moon_issue_write_certificate(&certificate, ca->certificate)) == 0 &&
         (rc = moon_file_replace(key_path, moon_buf_view(&key), 0600, diag)) == 0)
         rc = moon_file_replace(certificate_path, moon_buf_view(&certificate), 0644, diag);
     if (key.data)

@@ -8,6 +8,7 @@
 --   gate:close()
 
 local ffi = require "ffi"
+local managed_ca = require "spec.support.managed_ca"
 local secrets = require "spec.support.secrets"
 local tls = require "spec.support.cdef_tls"
 local unit = require "spec.support.unit"
@@ -77,6 +78,7 @@ function M.control()
   control.certificates, control.match_key = read_certificates, match_key
   control.certificate_hosts = certificate_hosts
   secrets.install(control)
+  managed_ca.install(control)
 
   function control.section(document)
     local refused = control.refuse_section and control.refuse_section(document)

@@ -84,7 +84,7 @@ void ERR_clear_error(void);
 
 local HEADERS = { "tls/crypto.h", "tls/serials.h", "tls/crl.h", "tls/trust.h", "tls/texts.h", "tls/hello_trace.h", "tls/verified.h", "tls/peer.h", "tls/ciphers.h", "tls/policy.h",
   "tls/sessions.h", "tls/hello.h", "tls/client.h",
-  "tls/certificate.h", "tls/local_ca.h", "tls/session.h", "tls/keyring.h" }
+  "tls/certificate.h", "tls/local_ca.h", "tls/session.h", "tls/keyring.h", "tls/managed_ca.h" }
 
 local function read(path)
   local file = assert(io.open(path, "rb"))

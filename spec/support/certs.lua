@@ -221,6 +221,20 @@ function M.rsa_public_key(bits)
   return pem
 end
 
+--- A certificate request, signed with its own key. Options: subject, key, extensions (lines of a [req_ext] section).
+---@param options table|nil
+---@return table request { pem, key, key_path, path }
+function M.request(options)
+  options = copy(options)
+  local key_path, out = fresh_path(".key"), fresh_path(".csr")
+  local config = "[req]\ndistinguished_name=dn\nreq_extensions=req_ext\n[dn]\n[req_ext]\n"
+    .. table.concat(options.extensions or { "basicConstraints=CA:FALSE" }, "\n") .. "\n"
+  run(("openssl req -new -batch -utf8 -config %s -newkey %s -nodes -keyout %s -subj %s -out %s"):format(
+    M.write(config, ".cnf"), assert(KEYS[options.key or "P-256"], "no such kind of key"), key_path,
+    quote(options.subject or "/CN=device"), out))
+  return { pem = read(out), key = read(key_path), key_path = key_path, path = out }
+end
+
 --- Runs `openssl …` and returns what it printed.
 ---@param arguments string
 ---@return string
