@@ -5,11 +5,12 @@
 -- wildcard, then `*`). Equal trust lists and equal origins are one shared table each, which keeps a hundred thousand
 -- hosts small.
 --
--- A document: { id, name, version, hosts, rules, certificates, account_rules | nil, firewall_rules | nil, rulesets | nil,
--- lists | nil }.
+-- A document: { id, name, version, hosts, rules, certificates, account_rules | nil, firewall_rules | nil, rulesets |
+-- nil, lists | nil, trust_options | nil }.
 --   certificates[i] (of the zone, the preferred first): { hosts, kind = "EC" | "RSA", expires_on, and as a
 --     client_certificate below }; every name that one covers is among the hosts
 --   hosts[i]: { name, trust = PEM texts | nil, origin | nil }
+--   trust_options | nil: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" }, … } }: what is revoked
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil }
 --   client_certificate (what we present): { certificates = PEM, private_key = sealed text, context = its row }
 --   rules[i]: { id, ref, action, expression, enabled, action_parameters | nil, logging = false | nil }: the entry point of
@@ -19,39 +20,11 @@
 
 local check = require "moongate.admin.check"
 local document_rules = require "moongate.admin.document_rules"
+local document_trust = require "moongate.admin.document_trust"
 local json = require "moongate.json"
 local secrets = require "moongate.admin.secrets"
 
 local M = {}
-
-local function trust_by_host(tx, zone_id)
-  local pems = {}
-  for _, row in ipairs(tx:all("SELECT id, certificates FROM mtls_certificates WHERE id IN "
-      .. "(SELECT certificate_id FROM hostname_associations WHERE zone_id = ?)", zone_id)) do
-    pems[row.id] = row.certificates
-  end
-  -- The most recently uploaded CA is tried first.
-  local rows = tx:all("SELECT a.hostname AS hostname, a.certificate_id AS certificate_id FROM hostname_associations a "
-    .. "JOIN mtls_certificates c ON c.id = a.certificate_id WHERE a.zone_id = ? "
-    .. "ORDER BY a.hostname, c.uploaded_on DESC, c.id", zone_id)
-  local ids = {} -- hostname → list of certificate ids
-  for _, row in ipairs(rows) do
-    local list = ids[row.hostname] or {}
-    list[#list + 1] = row.certificate_id
-    ids[row.hostname] = list
-  end
-  local shared, trust = {}, {}
-  for hostname, list in pairs(ids) do
-    local key = table.concat(list, " ")
-    if not shared[key] then
-      local texts = {}
-      for index, id in ipairs(list) do texts[index] = pems[id] end
-      shared[key] = texts
-    end
-    trust[hostname] = shared[key]
-  end
-  return trust
-end
 
 -- An identity with its private key as it is stored: whoever serves opens it (moongate.admin.secrets).
 local function identity(table_name, id, certificates, sealed)
@@ -110,7 +83,8 @@ end
 ---@param memo table|nil what was read of accounts so far, for zones that are built one after the other in `tx`
 ---@return table document
 function M.build(tx, zone, memo)
-  local trust, origins = trust_by_host(tx, zone.id), origins_by_pattern(tx, zone.id)
+  local trust, trust_options = document_trust.build(tx, zone)
+  local origins = origins_by_pattern(tx, zone.id)
   local certificates, covered = server_certificates(tx, zone)
   local names, seen = {}, {}
   for _, set in ipairs { trust, origins, covered } do
@@ -133,7 +107,7 @@ function M.build(tx, zone, memo)
   end
   local document = document_rules.build(tx, zone.id, memo or {})
   document.id, document.name, document.version, document.hosts = zone.id, zone.name, zone.generation, hosts
-  document.certificates = certificates
+  document.certificates, document.trust_options = certificates, trust_options
   return document
 end
 

@@ -75,8 +75,11 @@ M.catalogue = {
   certificate_in_use = { 400, 1485, "Certificate has active hostname associations" },
   certificate_presented = { 400, 1485, "Certificate is presented to an origin" },
   bad_hostname = { 400, 1407, "Invalid hostname: %s: %s" },
-  no_managed_ca = { 400, 1400, "The managed CA is not available on this gateway yet; name an uploaded CA in "
-    .. "mtls_certificate_id" },
+  -- client certificates of the managed CA
+  client_certificate_unknown = { 404, 1415, "Invalid Certificate ID" },
+  client_certificate_revoked = { 400, 1407, "Certificate is already deleted" },
+  client_certificate_quota = { 400, 1445, "Hit maximum certificate allocation: %d certificates per zone are allowed" },
+  csr_unreadable = { 400, 1430, "Unable to parse CSR" },
   -- server certificates
   custom_certificate_value = { 400, 1002, "Invalid value for %s: %s" },
   custom_certificate_invalid = { 400, 1002, "Invalid certificate: %s" },

@@ -27,7 +27,7 @@ local RESOURCES = {
   "accounts", "account_tokens", "audit_logs", "memberships", "permission_groups", "tokens", "user", "zones",
   "mtls_certificates", "hostname_associations", "rulesets", "ruleset_rules",
   "ruleset_versions", "lists", "list_items", "origins", "status",
-  "custom_certificates",
+  "custom_certificates", "client_certificates",
 }
 
 --- All routes, in the order of the resources: the API at a glance, for specs and documents too.

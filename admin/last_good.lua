@@ -81,6 +81,7 @@ function M.part(control, document)
       firewall_rules = document.firewall_rules and array_of(document.firewall_rules),
       rulesets = each_of(document.rulesets, array_of), lists = each_of(document.lists, pack.list),
       certificates = document.certificates and json.array(document.certificates),
+      trust_options = document.trust_options,
     }),
     certificates = pack.certificates,
     identities = pack.identities,

@@ -15,6 +15,7 @@ M.FILE = "secrets.key"
 M.COLUMNS = {
   { table = "mtls_certificates", column = "private_key", key = "id" },
   { table = "custom_certificates", column = "private_key", key = "id" },
+  { table = "managed_cas", column = "private_key", key = "id" },
 }
 
 --- What a secret is bound to, in words that a message may repeat.

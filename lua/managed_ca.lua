@@ -1,7 +1,8 @@
 -- moongate.managed_ca: the CA that the gateway keeps for an account (core/tls/managed_ca.h): makes one, signs with it.
 --
--- Called through moongate.control by the admin API, on the control thread. The CA's key is made, sealed, opened and wiped
--- in C: Lua sees it sealed only. Keeps no state but scratch rooms; what was issued is for the store to remember.
+-- Called through moongate.control by the admin API, on the control thread. The CA's key is made, sealed, opened and
+-- wiped in C: Lua sees it sealed only. Keeps no state but scratch rooms; what was issued is for the store to
+-- remember.
 
 local bridge = require "moongate.ffi"
 local reach = require "moongate.reach"

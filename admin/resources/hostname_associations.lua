@@ -8,6 +8,7 @@
 local check = require "moongate.admin.check"
 local errors = require "moongate.admin.errors"
 local json = require "moongate.json"
+local managed_ca = require "moongate.admin.managed_ca"
 local permissions = require "moongate.admin.permissions"
 local stamp = require "moongate.admin.stamp"
 
@@ -25,8 +26,9 @@ local function hostnames_of(tx, zone_id, certificate_id)
   return list
 end
 
--- The CA that a request means. No id means the managed CA, whose list is empty as long as there is none.
+-- The CA that a request means. No id means the managed CA; nil without a failure: there is none yet.
 local function find_ca(context, id)
+  if not id then return managed_ca.find(context.tx, context.account.id) end
   local row = stamp.is_uuid(id)
     and context.tx:one("SELECT id, ca FROM mtls_certificates WHERE id = ? AND account_id = ?", id, context.account.id)
   if not row then return nil, errors.fail("certificate_unknown") end
@@ -35,11 +37,10 @@ local function find_ca(context, id)
 end
 
 local function get(context)
-  local id = context.query:get("mtls_certificate_id")
-  if not id then return { result = json.object { hostnames = json.array {} } } end
-  local ca, failure = find_ca(context, id)
-  if not ca then return nil, failure end
-  return { result = json.object { hostnames = hostnames_of(context.tx, context.zone.id, ca.id) } }
+  local ca, failure = find_ca(context, context.query:get("mtls_certificate_id"))
+  if failure then return nil, failure end
+  local names = ca and hostnames_of(context.tx, context.zone.id, ca.id) or json.array {}
+  return { result = json.object { hostnames = names } }
 end
 
 --- The zone of the same store that lies between a hostname and the zone given, if any: it serves the hostname then.
@@ -116,13 +117,12 @@ local function put(context)
   if not names then return nil, failure end
   local result = json.array {}
   for index, name in ipairs(names) do result[index] = name end
-  local id = context.values.mtls_certificate_id
-  if not id then
-    if names[1] then return nil, errors.fail_at("/mtls_certificate_id", "no_managed_ca") end
-    return { result = json.object { hostnames = result } }
-  end
   local ca
-  ca, failure = find_ca(context, id)
+  ca, failure = find_ca(context, context.values.mtls_certificate_id)
+  if not ca and not failure then
+    if not names[1] then return { result = json.object { hostnames = result } } end
+    ca, failure = managed_ca.ensure(context)
+  end
   if not ca then return nil, failure end
   replace(context, ca, names)
   if names[1] and not M.is_enforced(context.tx, context.zone.id) then

@@ -7,6 +7,7 @@
 local check = require "moongate.admin.check"
 local errors = require "moongate.admin.errors"
 local json = require "moongate.json"
+local managed_ca = require "moongate.admin.managed_ca"
 local permissions = require "moongate.admin.permissions"
 local query = require "moongate.admin.query"
 local resource = require "moongate.admin.resource"
@@ -236,6 +237,9 @@ end
 
 local function delete(context)
   assert(context.tx:run("DELETE FROM zones WHERE id = ?", context.zone.id))
+  -- The client certificates that were issued through it are revoked now, which concerns the account's other zones.
+  local ca = managed_ca.find(context.tx, context.account.id)
+  if ca then managed_ca.touch_zones(context.tx, ca.id) end
   context.tx:forget(context.zone.id)
   return { result = json.object { id = context.zone.id } }
 end

@@ -17,6 +17,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.03_secrets",
   require "moongate.admin.store.migrations.04_rulesets",
   require "moongate.admin.store.migrations.05_custom_certificates",
+  require "moongate.admin.store.migrations.06_managed_ca",
 }
 
 local function identity_of(connection)

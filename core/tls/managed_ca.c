@@ -214,7 +214,8 @@ static X509 *sign(const struct signer *signer, X509_REQ *request, int64_t from, 
 }
 
 int moon_managed_ca_issue(struct moon_str ca_certificate, struct moon_str ca_key, struct moon_str csr, unsigned days,
-                          int64_t now, struct moon_buf *certificate, struct moon_issued *issued, struct moon_diag *diag) {
+                          int64_t now, struct moon_buf *certificate, struct moon_issued *issued,
+                          struct moon_diag *diag) {
     struct signer signer = {NULL, NULL};
     X509_REQ *request = NULL;
     X509 *leaf = NULL;

@@ -1,6 +1,6 @@
-/* tls/managed_ca.h — the CA that the gateway keeps for an account, and the client certificates that it signs on request.
- * Keys come and go as PEM; whoever calls seals, opens and wipes them (tls/keyring.h). What it issues is good for one
- * thing: to authenticate a TLS client. Control thread; no state. */
+/* tls/managed_ca.h — the CA that the gateway keeps for an account, and the client certificates that it signs on
+ * request. Keys come and go as PEM; whoever calls seals, opens and wipes them (tls/keyring.h). What it issues is good
+ * for one thing: to authenticate a TLS client. Control thread; no state. */
 #ifndef MOON_TLS_MANAGED_CA_H
 #define MOON_TLS_MANAGED_CA_H
 
@@ -29,16 +29,17 @@ struct moon_issued {
 };
 /* ffi: end */
 
-/* Makes a CA (ECDSA P-256, path length 0, valid from an hour before `now` for MOON_MANAGED_CA_DAYS) with this common name
- * (at most 64 bytes) and appends certificate and key as PEM. The caller wipes `private_key`. */
+/* Makes a CA (ECDSA P-256, path length 0, valid from an hour before `now` for MOON_MANAGED_CA_DAYS) with this common
+ * name (at most 64 bytes) and appends certificate and key as PEM. The caller wipes `private_key`. */
 int moon_managed_ca_make(struct moon_str name, int64_t now, struct moon_buf *certificate, struct moon_buf *private_key,
                          struct moon_diag *diag);
 
 /* Signs the request `csr` (RFC 2986, PEM, one block) for `days` from `now` on and appends the certificate as PEM. The
- * request's own signature must verify, its key must be one of tls/public_key.h; of what it asks for only subject and key
- * are taken: extensions are ours (CA:FALSE, digitalSignature, clientAuth). MOON_EREFUSED with diag->where "csr" (the
- * request), "days", or "ca" (the CA cannot sign: expired before, unreadable, another's key). */
+ * request's own signature must verify, its key must be one of tls/public_key.h; of what it asks for only subject and
+ * key are taken: extensions are ours (CA:FALSE, digitalSignature, clientAuth). MOON_EREFUSED with diag->where "csr"
+ * (the request), "days", or "ca" (the CA cannot sign: expired before, unreadable, another's key). */
 int moon_managed_ca_issue(struct moon_str ca_certificate, struct moon_str ca_key, struct moon_str csr, unsigned days,
-                          int64_t now, struct moon_buf *certificate, struct moon_issued *issued, struct moon_diag *diag);
+                          int64_t now, struct moon_buf *certificate, struct moon_issued *issued,
+                          struct moon_diag *diag);
 
 #endif

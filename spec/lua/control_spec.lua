@@ -125,6 +125,46 @@ describe("moongate.control", function()
     end)
   end)
 
+  describe("the CA of an account", function()
+    local CONTEXT, now = "managed_cas:private_key:1", os.time()
+
+    local function made()
+      assert(control.open_secrets(certs.directory() .. "/managed-secrets.key", true))
+      return assert(control.make_ca("Managed CA", CONTEXT, now))
+    end
+
+    it("is made with its key sealed, and signs requests", function()
+      local root = made()
+      assert.truthy(root.private_key:find("^m1:"))
+      assert.truthy(control.open(root.private_key, CONTEXT):find("BEGIN PRIVATE KEY", 1, true))
+      local issued = assert(control.issue(root, certs.request { subject = "/CN=pump-17" }.pem, 30, now))
+      assert.equal("pump-17", issued.common_name)
+      local described = control.certificates(issued.certificate)[1]
+      assert.equal("CN=Managed CA", described.issuer)
+      assert.equal(now + 30 * 86400, described.not_after)
+    end)
+
+    it("signs nothing for a key of another row", function()
+      local root = made()
+      root.context = "managed_cas:private_key:2"
+      local issued, err = control.issue(root, certs.request().pem, 30, now)
+      assert.is_nil(issued)
+      assert.equal("secrets", err.where)
+    end)
+
+    for where, attempt in pairs {
+      csr = function(root) return control.issue(root, "x", 30, now) end,
+      days = function(root) return control.issue(root, certs.request().pem, 0, now) end,
+      name = function() return control.make_ca("", CONTEXT, now) end,
+    } do
+      it("says what is wrong with the " .. where, function()
+        local result, err = attempt(made())
+        assert.is_nil(result)
+        assert.equal(where, err.where)
+      end)
+    end
+  end)
+
   describe("certificates()", function()
     it("describes each certificate of a text", function()
       local list = assert(control.certificates(ca.pem .. leaf.pem))

@@ -156,18 +156,67 @@ describe("moongate.admin.resources.hostname_associations", function()
   end)
 
   describe("the managed CA", function()
+    local function managed()
+      return gate.app.store:read(function(tx) return tx:one("SELECT * FROM managed_cas") or {} end)
+    end
+    local function trust_of(name)
+      for _, entry in ipairs(gate.control.served["heron.test"].hosts) do
+        if entry.name == name then return entry.trust end
+      end
+    end
+
     for _, id in ipairs { '"mtls_certificate_id":null', '"mtls_certificate_id":""', '"x":1' } do
-      it("is not available yet, and says so, for " .. id, function()
+      it("is meant, and made, by " .. id, function()
         local answer = gate:call("PUT", path, '{"hostnames":["a.heron.test"],' .. id .. "}")
-        assert.equal(400, answer.status)
-        assert.truthy(answer.body.errors[1].message:find("managed CA is not available", 1, true))
+        assert.equal(200, answer.status)
+        assert.same({ hostnames = { "a.heron.test" } }, answer.body.result)
+        assert.same({ managed().certificate }, trust_of "a.heron.test")
+        for _, query in ipairs { "", "?mtls_certificate_id=" } do
+          assert.same({ hostnames = { "a.heron.test" } }, gate:call("GET", path .. query).body.result)
+        end
       end)
     end
 
-    it("has an empty list", function()
+    it("is the same for all zones of an account, and another for another account", function()
+      gate:call("PUT", path, { hostnames = { "a.heron.test" } })
+      local stork = gate:zone "stork.test"
+      gate:call("PUT", "/zones/" .. stork.id .. "/certificate_authorities/hostname_associations", { hostnames = { "stork.test" } })
+      assert.equal(trust_of "a.heron.test" [1], gate.control.served["stork.test"].hosts[1].trust[1])
+      local account = { id = gate:account "other" }
+      local crane = gate:call("POST", "/zones", { name = "crane.test", account = account }).body.result
+      gate:call("PUT", "/zones/" .. crane.id .. "/certificate_authorities/hostname_associations", { hostnames = { "crane.test" } })
+      assert.not_equal(trust_of "a.heron.test" [1], gate.control.served["crane.test"].hosts[1].trust[1])
+    end)
+
+    it("stands beside uploaded CAs, the one deployed last in front", function()
+      put { "a.heron.test" }
+      gate.control.clock = gate.control.clock + 1
+      gate:call("PUT", path, { hostnames = { "a.heron.test" } })
+      assert.same({ managed().certificate, ca.certificates }, trust_of "a.heron.test")
+      put {}
+      assert.same({ managed().certificate }, trust_of "a.heron.test")
+    end)
+
+    it("has an empty list until it is asked for, and is not made for nothing", function()
       assert.same({ hostnames = {} }, gate:call("GET", path).body.result)
       assert.same({ hostnames = {} }, gate:call("GET", path .. "?mtls_certificate_id=").body.result)
       assert.equal(200, gate:call("PUT", path, { hostnames = {} }).status)
+      assert.same({}, managed())
+    end)
+
+    it("is not reached by its id, nor listed or deleted among the uploaded ones", function()
+      gate:call("PUT", path, { hostnames = { "a.heron.test" } })
+      assert.equal(404, gate:call("GET", path .. "?mtls_certificate_id=" .. managed().id).status)
+      local uploaded = ("/accounts/%s/mtls_certificates"):format(gate.account_id)
+      assert.equal(1, gate:call("GET", uploaded).body.result_info.total_count)
+      assert.equal(404, gate:call("DELETE", uploaded .. "/" .. managed().id).status)
+    end)
+
+    it("says so when it cannot be made, and nothing is stored", function()
+      gate.control.make_ca = function() return nil, { where = "ca", text = "no entropy" } end
+      assert.equal(500, gate:call("PUT", path, { hostnames = { "a.heron.test" } }).status)
+      assert.is_true(gate:logged "no entropy")
+      assert.same({}, managed())
     end)
   end)
 

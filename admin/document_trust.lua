@@ -1,0 +1,67 @@
+--- moongate.admin.document_trust — the part of a zone's document about its clients: which CAs each hostname trusts, and
+--- what is revoked under them.
+--
+-- Called by admin/document.lua inside its transaction. A hostname may have uploaded CAs and the managed one of the
+-- account; a certificate of any of them verifies. Equal lists are one shared table.
+
+local M = {}
+
+-- hostname → ids of CAs, those that are tried first in front: the ones deployed most recently.
+local function ids_by_host(tx, zone_id)
+  local rows = tx:all("SELECT a.hostname AS hostname, a.certificate_id AS id, "
+    .. "COALESCE(c.uploaded_on, m.created_on) AS since FROM hostname_associations a "
+    .. "LEFT JOIN mtls_certificates c ON c.id = a.certificate_id "
+    .. "LEFT JOIN managed_cas m ON m.id = a.certificate_id WHERE a.zone_id = ? "
+    .. "ORDER BY a.hostname, since DESC, id", zone_id)
+  local ids = {}
+  for _, row in ipairs(rows) do
+    local list = ids[row.hostname] or {}
+    list[#list + 1] = row.id
+    ids[row.hostname] = list
+  end
+  return ids
+end
+
+local function pems_by_id(tx, zone_id)
+  local pems = {}
+  for _, row in ipairs(tx:all("SELECT id, certificates AS pem FROM mtls_certificates WHERE id IN "
+      .. "(SELECT certificate_id FROM hostname_associations WHERE zone_id = ?) "
+      .. "UNION ALL SELECT id, certificate FROM managed_cas WHERE id IN "
+      .. "(SELECT certificate_id FROM hostname_associations WHERE zone_id = ?)", zone_id, zone_id)) do
+    pems[row.id] = row.pem
+  end
+  return pems
+end
+
+-- What is revoked under the managed CA, when the zone has hostnames with it.
+local function denials_of(tx, zone_id)
+  local denials = {}
+  for index, row in ipairs(tx:all("SELECT m.fingerprint AS ca, r.serial_number AS serial FROM managed_revocations r "
+      .. "JOIN managed_cas m ON m.id = r.ca_id WHERE m.id IN (SELECT certificate_id FROM hostname_associations "
+      .. "WHERE zone_id = ?) ORDER BY m.id, r.serial_number", zone_id)) do
+    denials[index] = { ca = row.ca, serial = "0x" .. row.serial }
+  end
+  return denials
+end
+
+--- Reads what a zone's hostnames trust.
+---@param tx table
+---@param zone { id: string }
+---@return table<string, string[]> trust hostname → PEM texts
+---@return table|nil options moongate.trust_sets.Options of the whole zone
+function M.build(tx, zone)
+  local pems, shared, trust = pems_by_id(tx, zone.id), {}, {}
+  for hostname, list in pairs(ids_by_host(tx, zone.id)) do
+    local key = table.concat(list, " ")
+    if not shared[key] then
+      local texts = {}
+      for index, id in ipairs(list) do texts[index] = pems[id] end
+      shared[key] = texts
+    end
+    trust[hostname] = shared[key]
+  end
+  local denials = denials_of(tx, zone.id)
+  return trust, denials[1] and { denials = denials } or nil
+end
+
+return M
