@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-#define RING_SIZE (256 * 1024) /* power of two */
+#define RING_SIZE (1024 * 1024) /* power of two */
 #define LINE_MAX_BYTES (16 * 1024)
 #define VALUE_MAX_BYTES 1024
 #define WRITER_PERIOD_MS 50
@@ -21,7 +21,6 @@
 /* Single producer, single consumer. `head` is moved by the producer only, `tail` by the writer only. */
 struct moon_log_channel {
     struct moon_log *log;
-    struct moon_buf line; /* being built */
     bool open;
     bool skip;      /* nobody wants this line, or it is too long */
     bool too_long;
@@ -29,6 +28,11 @@ struct moon_log_channel {
     _Atomic size_t tail;
     _Atomic uint64_t dropped;
     uint64_t dropped_told;
+    time_t second; /* that `time` is of */
+    size_t time_len;
+    char time[40];
+    size_t len;
+    char line[LINE_MAX_BYTES]; /* being built */
     char ring[RING_SIZE];
 };
 
@@ -45,7 +49,12 @@ struct moon_log {
     struct moon_log_channel *channels[CHANNELS_MAX];
 };
 
-static const char *const level_names[] = {"error", "warn", "info", "debug"};
+static const char *const level_starts[] = {
+    "Z\",\"level\":\"error\",\"subject\":\"",
+    "Z\",\"level\":\"warn\",\"subject\":\"",
+    "Z\",\"level\":\"info\",\"subject\":\"",
+    "Z\",\"level\":\"debug\",\"subject\":\"",
+};
 
 static void write_all(int fd, const char *data, size_t len) {
     while (len) {
@@ -163,7 +172,6 @@ void moon_log_close(struct moon_log **pointer) {
     pthread_mutex_unlock(&log->lock);
     pthread_join(log->writer, NULL);
     for (size_t i = 0; i < log->channel_count; i++) {
-        moon_buf_free(&log->channels[i]->line);
         free(log->channels[i]);
     }
     pthread_cond_destroy(&log->wake);
@@ -178,7 +186,6 @@ enum moon_log_level moon_log_level(const struct moon_log *log) {
 struct moon_log_channel *moon_log_channel_open(struct moon_log *log) {
     struct moon_log_channel *channel = moon_new(struct moon_log_channel);
     channel->log = log;
-    moon_buf_init(&channel->line, LINE_MAX_BYTES);
     pthread_mutex_lock(&log->lock);
     size_t count = log->channel_count;
     moon_assert(count < CHANNELS_MAX);
@@ -197,8 +204,12 @@ uint64_t moon_log_dropped(const struct moon_log_channel *channel) {
 }
 
 static void put(struct moon_log_channel *channel, const char *data, size_t len) {
-    if (moon_buf_append(&channel->line, data, len) != 0)
+    if (len > LINE_MAX_BYTES - channel->len) {
         channel->skip = channel->too_long = true;
+        return;
+    }
+    memcpy(channel->line + channel->len, data, len);
+    channel->len += len;
 }
 
 static void put_text(struct moon_log_channel *channel, const char *text) {
@@ -220,6 +231,22 @@ static size_t utf8_length(const unsigned char *text, size_t left) {
     return len;
 }
 
+/* ASCII that stands for itself in a JSON string. DEL does not: a terminal acts on it. */
+static bool is_plain(unsigned char c) {
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static void put_escape(struct moon_log_channel *channel, unsigned char c) {
+    static const char digits[] = "0123456789abcdef";
+    char escape[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
+    if (c == '"' || c == '\\') {
+        escape[1] = (char)c;
+        put(channel, escape, 2);
+    } else {
+        put(channel, escape, 6);
+    }
+}
+
 /* JSON string: quotes, backslash, controls, DEL, C1 controls and whatever is not UTF-8 as \u00XX. */
 static void put_json(struct moon_log_channel *channel, struct moon_str value) {
     if (!value.len) /* the view may be of nothing at all */
@@ -230,21 +257,22 @@ static void put_json(struct moon_log_channel *channel, struct moon_str value) {
     size_t clean = 0;
     put(channel, "\"", 1);
     for (size_t i = 0; i < len;) {
+        while (i < len && is_plain(text[i]))
+            i++;
+        if (i == len)
+            break;
         unsigned char c = text[i];
-        size_t step = c < 0x80 ? 1 : utf8_length(text + i, len - i);
-        bool plain = step && c >= 0x20 && c != '"' && c != '\\' && c != 0x7f && !(c == 0xc2 && text[i + 1] < 0xa0);
-        if (plain) {
+        size_t step = c < 0x80 ? 0 : utf8_length(text + i, len - i);
+        if (step && !(c == 0xc2 && text[i + 1] < 0xa0)) {
             i += step;
             continue;
         }
-        char escape[8];
         put(channel, value.data + clean, i - clean);
-        int n = c == '"' || c == '\\' ? snprintf(escape, sizeof escape, "\\%c", c)
-                                      : snprintf(escape, sizeof escape, "\\u%04x", c);
-        put(channel, escape, (size_t)n);
+        put_escape(channel, c);
         clean = ++i;
     }
-    put(channel, value.data + clean, len - clean);
+    if (len > clean)
+        put(channel, value.data + clean, len - clean);
     put_text(channel, cut ? "…\"" : "\"");
 }
 
@@ -254,24 +282,36 @@ static void put_key(struct moon_log_channel *channel, const char *key) {
     put(channel, "\":", 2);
 }
 
+/* The calendar is asked once a second. */
+static void put_time(struct moon_log_channel *channel) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec != channel->second) {
+        struct tm utc;
+        gmtime_r(&now.tv_sec, &utc);
+        channel->time_len =
+            strftime(channel->time, sizeof channel->time, "{\"time\":\"%Y-%m-%dT%H:%M:%S.", &utc);
+        channel->second = now.tv_sec;
+    }
+    unsigned ms = (unsigned)(now.tv_nsec / 1000000);
+    char rest[] = {(char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10)};
+    put(channel, channel->time, channel->time_len);
+    put(channel, rest, sizeof rest);
+}
+
 void moon_log_begin(struct moon_log_channel *channel, enum moon_log_level level, const char *subject,
                     const char *what) {
     moon_assert(!channel->open);
     channel->open = true;
     channel->skip = !moon_log_wants(channel, level);
     channel->too_long = false;
-    moon_buf_clear(&channel->line);
+    channel->len = 0;
     if (channel->skip)
         return;
-    struct timespec now;
-    struct tm utc;
-    char time[40];
-    clock_gettime(CLOCK_REALTIME, &now);
-    gmtime_r(&now.tv_sec, &utc);
-    size_t n = strftime(time, sizeof time, "%Y-%m-%dT%H:%M:%S", &utc);
-    snprintf(time + n, sizeof time - n, ".%03ldZ", now.tv_nsec / 1000000);
-    moon_buf_printf(&channel->line, "{\"time\":\"%s\",\"level\":\"%s\",\"subject\":\"%s\",\"what\":", time,
-                    level_names[level], subject);
+    put_time(channel);
+    put_text(channel, level_starts[level]);
+    put_text(channel, subject);
+    put(channel, "\",\"what\":", 9);
     put_json(channel, moon_str_of(what));
 }
 
@@ -291,9 +331,15 @@ void moon_log_int(struct moon_log_channel *channel, const char *key, int64_t val
     if (channel->skip)
         return;
     char digits[24];
-    int n = snprintf(digits, sizeof digits, "%lld", (long long)value);
+    char *first = digits + sizeof digits;
+    uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
+    do
+        *--first = (char)('0' + rest % 10);
+    while (rest /= 10);
+    if (value < 0)
+        *--first = '-';
     put_key(channel, key);
-    put(channel, digits, (size_t)n);
+    put(channel, first, (size_t)(digits + sizeof digits - first));
 }
 
 void moon_log_bool(struct moon_log_channel *channel, const char *key, bool value) {
@@ -309,7 +355,7 @@ void moon_log_end(struct moon_log_channel *channel) {
     if (channel->skip && !channel->too_long)
         return;
     put(channel, "}\n", 2);
-    struct moon_str line = moon_buf_view(&channel->line);
+    struct moon_str line = moon_str(channel->line, channel->len);
     size_t head = atomic_load_explicit(&channel->head, memory_order_relaxed);
     size_t tail = atomic_load_explicit(&channel->tail, memory_order_acquire);
     if (channel->too_long || RING_SIZE - (head - tail) < line.len) {
@@ -321,6 +367,9 @@ void moon_log_end(struct moon_log_channel *channel) {
     memcpy(channel->ring + start, line.data, first);
     memcpy(channel->ring, line.data + first, line.len - first);
     atomic_store_explicit(&channel->head, head + line.len, memory_order_release);
+    /* In a burst the writer must not sleep out its time. Missing the signal costs that time, no more. */
+    if (head - tail < RING_SIZE / 2 && head + line.len - tail >= RING_SIZE / 2)
+        pthread_cond_signal(&channel->log->wake);
 }
 
 void moon_log_line(struct moon_log_channel *channel, enum moon_log_level level, const char *subject, const char *what,

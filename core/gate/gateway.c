@@ -26,6 +26,7 @@ struct moon_gateway {
     unsigned worker_count;
     unsigned thread_count; /* how many of them have a thread: all, unless the start failed */
     unsigned connections; /* atomic */
+    unsigned connections_wanted; /* by the options, when the descriptors do not suffice for them; else 0 */
     struct moon_tls_sessions *sessions;
     struct moon_address bound[3][MOON_LISTEN_MAX];
     unsigned bound_count[3];
@@ -220,11 +221,17 @@ static void fit_connections(struct moon_gateway *gateway) {
     rlim_t room = limit.rlim_cur > 2 * DESCRIPTORS_RESERVED ? limit.rlim_cur - DESCRIPTORS_RESERVED : limit.rlim_cur / 2;
     if (*connections <= room / 2)
         return;
-    moon_log_begin(gateway->control.log, MOON_LOG_WARN, "gateway", "fewer connections are allowed than configured");
-    moon_log_int(gateway->control.log, "configured", *connections);
+    gateway->connections_wanted = *connections;
     *connections = (unsigned)(room / 2);
-    moon_log_int(gateway->control.log, "allowed", *connections);
-    moon_log_int(gateway->control.log, "descriptors", (int64_t)limit.rlim_cur);
+}
+
+/* Once it serves: a start that fails has one thing to say. */
+static void tell_connections(struct moon_gateway *gateway) {
+    if (!gateway->connections_wanted)
+        return;
+    moon_log_begin(gateway->control.log, MOON_LOG_WARN, "gateway", "fewer connections are allowed than configured");
+    moon_log_int(gateway->control.log, "configured", gateway->connections_wanted);
+    moon_log_int(gateway->control.log, "allowed", gateway->options.limits.connections);
     moon_log_end(gateway->control.log);
 }
 
@@ -332,6 +339,7 @@ int moon_gateway_publish(struct moon_gateway *gateway, struct moon_snapshot *sna
     pthread_mutex_unlock(&gateway->lock);
     if (rc == 0 && !gateway->started) {
         gateway->started = true;
+        tell_connections(gateway);
         moon_worker_listen(&gateway->control);
     }
     return rc;

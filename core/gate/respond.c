@@ -1,7 +1,5 @@
 #include "gate/respond.h"
 
-#include <stdio.h>
-
 #include "base/check.h"
 #include "base/error.h"
 #include "http/write.h"
@@ -98,11 +96,21 @@ static const char *page_text(unsigned status) {
     }
 }
 
+static size_t join(char *room, size_t size, const struct moon_str *pieces, size_t count) {
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        moon_assert(pieces[i].len <= size - len);
+        memcpy(room + len, pieces[i].data, pieces[i].len);
+        len += pieces[i].len;
+    }
+    return len;
+}
+
 void moon_respond_page(struct moon_request *request, unsigned status, const char *reason, bool keep) {
     static const struct moon_http_field fields[] = {{{"Cache-Control", 13}, {"private, no-store", 17}}};
     const struct moon_handler *handler = request->conn->service->handler;
     char page[1024];
-    int len;
+    size_t len = 0;
     request->refusal = reason;
     if (handler && handler->refuse) {
         struct moon_handler_response response = {.status = status};
@@ -110,16 +118,21 @@ void moon_respond_page(struct moon_request *request, unsigned status, const char
         moon_respond(request, response.status, MOON_STR_NONE, response.body, response.fields, response.field_count, keep);
         return;
     }
-    if (request->wants_json)
-        len = snprintf(page, sizeof page, "{\"status\":%u,\"error\":\"%s\",\"message\":\"%s\",\"ray\":\"%s\"}\n", status,
-                       moon_http_reason(status), page_text(status), request->ray);
-    else
-        len = snprintf(page, sizeof page,
-                       "<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>%u %s</title></head>\n"
-                       "<body><h1>%u %s</h1><p>%s</p><p>Ray ID: <code>%s</code></p></body></html>\n",
-                       status, moon_http_reason(status), status, moon_http_reason(status), page_text(status),
-                       request->ray);
-    moon_assert(len > 0 && (size_t)len < sizeof page);
+    char number[] = {(char)('0' + status / 100), (char)('0' + status / 10 % 10), (char)('0' + status % 10)};
+    const struct moon_str code = moon_str(number, sizeof number), title = moon_str_of(moon_http_reason(status)),
+                          text = moon_str_of(page_text(status)), ray = moon_str_of(request->ray);
+    if (request->wants_json) {
+        const struct moon_str pieces[] = {MOON_STR("{\"status\":"), code, MOON_STR(",\"error\":\""), title,
+                                          MOON_STR("\",\"message\":\""), text, MOON_STR("\",\"ray\":\""), ray,
+                                          MOON_STR("\"}\n")};
+        len = join(page, sizeof page, pieces, MOON_COUNT(pieces));
+    } else {
+        const struct moon_str pieces[] = {
+            MOON_STR("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>"), code, MOON_STR(" "), title,
+            MOON_STR("</title></head>\n<body><h1>"), code, MOON_STR(" "), title, MOON_STR("</h1><p>"), text,
+            MOON_STR("</p><p>Ray ID: <code>"), ray, MOON_STR("</code></p></body></html>\n")};
+        len = join(page, sizeof page, pieces, MOON_COUNT(pieces));
+    }
     moon_respond(request, status, request->wants_json ? MOON_STR("application/json") : MOON_STR("text/html; charset=utf-8"),
-                 moon_str(page, (size_t)len), fields, MOON_COUNT(fields), keep);
+                 moon_str(page, len), fields, MOON_COUNT(fields), keep);
 }

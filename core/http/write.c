@@ -61,9 +61,11 @@ int moon_http_write_field(struct moon_buf *out, struct moon_str name, struct moo
 
 int moon_http_write_field_number(struct moon_buf *out, struct moon_str name, uint64_t value) {
     char digits[24];
-    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)value);
-    moon_assert(len > 0 && (size_t)len < sizeof digits);
-    return moon_http_write_field(out, name, moon_str(digits, (size_t)len));
+    char *first = digits + sizeof digits;
+    do
+        *--first = (char)('0' + value % 10);
+    while (value /= 10);
+    return moon_http_write_field(out, name, moon_str(first, (size_t)(digits + sizeof digits - first)));
 }
 
 int moon_http_write_end(struct moon_buf *out) {

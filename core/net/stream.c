@@ -85,8 +85,8 @@ static void receive(struct moon_stream *stream) {
         fail(stream, -ECONNRESET);
     } else if (n == 0) {
         stream->ended = true;
+        stream->events->end(stream); /* most owners close now: watching less first would only cost a system call */
         watch(stream);
-        stream->events->end(stream);
     } else if (errno != EAGAIN && errno != EWOULDBLOCK) {
         fail(stream, -errno);
     }

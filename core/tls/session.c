@@ -94,7 +94,8 @@ static void on_hello(struct moon_tls_session *session, const void *bytes, size_t
 }
 
 /* Sees every record, and every handshake message once it is complete. Counts what keeps us busy without bringing
- * anything, in both versions: by the type of the record, or in TLS 1.3, where all are disguised as data, by the type inside. */
+ * anything, in both versions: by the type of the record, or in TLS 1.3, where all are disguised as data, by the
+ * type inside. */
 static void on_record(int writing, int version, int type, const void *bytes, size_t len, SSL *ssl, void *data) {
     struct moon_tls_session *session = data;
     if (!writing && session->state == ESTABLISHED && (type == SSL3_RT_HEADER || type == SSL3_RT_INNER_CONTENT_TYPE) &&
@@ -190,7 +191,9 @@ void moon_tls_session_free(struct moon_tls_session **session) {
 static void enter(struct moon_tls_session *session, struct moon_tls_wire *wire) {
     moon_assert(!session->wire && wire->out);
     session->wire = wire;
-    ERR_clear_error(); /* SSL_get_error looks into the thread's queue: another session's errors must not be ours */
+    /* SSL_get_error looks into the thread's queue: another session's errors must not be ours. Emptying an empty queue is dear. */
+    if (ERR_peek_error())
+        ERR_clear_error();
 }
 
 static void leave(struct moon_tls_session *session) {
@@ -251,6 +254,8 @@ int moon_tls_session_read(struct moon_tls_session *session, struct moon_tls_wire
     if (session->state == FAILED)
         return MOON_ETLS;
     moon_assert(session->state == ESTABLISHED && size);
+    if (!wire->in.len && !SSL_has_pending(session->ssl))
+        return MOON_EAGAIN; /* what OpenSSL would find out too, by way of an error */
     enter(session, wire);
     int rc = SSL_read_ex(session->ssl, room, size, got);
     if (rc == 1) {

@@ -53,6 +53,10 @@ static bool is_valid_at(const X509 *certificate, int64_t now) {
            moon_crypto_seconds(X509_get0_notAfter(certificate), &until) && now >= from && now < until;
 }
 
+static int fitness(X509 *anchor, X509 *subject, int64_t now) {
+    return (X509_verify(subject, X509_get0_pubkey(anchor)) == 1 ? 2 : 0) + (is_valid_at(anchor, now) ? 1 : 0);
+}
+
 /* The issuer of `subject` among the anchors. OpenSSL takes the first whose name and key identifier fit and never
  * comes back; of two CAs with the same name (a re-keyed CA, or a hostname with two customers' look-alikes) one would
  * then never verify. So where several fit, the one whose key made the signature is taken, and of those one that is
@@ -61,14 +65,20 @@ static int find_issuer(X509 **issuer, X509_STORE_CTX *ctx, X509 *subject) {
     const struct moon_trust *trust = X509_STORE_CTX_get_app_data(ctx);
     int64_t now = (int64_t)X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(ctx));
     X509 *best = NULL;
-    int best_score = -1;
+    int best_score = -1; /* of `best`; not worked out while it is the only one: the validation itself checks the signature */
     *issuer = NULL;
     for (int i = 0; i < sk_X509_num(trust->anchors); i++) {
         X509 *anchor = sk_X509_value(trust->anchors, i);
         if (X509_NAME_cmp(X509_get_subject_name(anchor), X509_get_issuer_name(subject)) != 0 ||
             X509_check_issued(anchor, subject) != X509_V_OK)
             continue;
-        int score = (X509_verify(subject, X509_get0_pubkey(anchor)) == 1 ? 2 : 0) + (is_valid_at(anchor, now) ? 1 : 0);
+        if (!best) {
+            best = anchor;
+            continue;
+        }
+        if (best_score < 0)
+            best_score = fitness(best, subject, now);
+        int score = fitness(anchor, subject, now);
         if (score > best_score) {
             best = anchor;
             best_score = score;
@@ -251,8 +261,8 @@ STACK_OF(X509_NAME) *moon_trust_ca_names(const struct moon_trust *trust) {
     return SSL_dup_CA_list(trust->names);
 }
 
-/* `any_usage`: without OpenSSL's opinion on the purpose. That certificates of the path are CAs, and may sign certificates, is
- * checked all the same. */
+/* `any_usage`: without OpenSSL's opinion on the purpose. That certificates of the path are CAs, and may sign
+ * certificates, is checked all the same. */
 static void set_parameters(X509_VERIFY_PARAM *parameters, int64_t now, bool any_usage) {
     if (!any_usage)
         moon_assert(X509_VERIFY_PARAM_set_purpose(parameters, X509_PURPOSE_SSL_CLIENT));
