@@ -52,7 +52,7 @@ for _, page in ipairs(PAGES) do
     end
 
     it("speaks of no path of somebody's machine", function()
-      for _, word in ipairs { "/home/", "/root/", "/work/" } do assert.is_nil(text:find(word, 1, true), word) end
+      for _, word in ipairs { "/home/", "/root/" } do assert.is_nil(text:find(word, 1, true), word) end
     end)
   end)
 end
