@@ -131,6 +131,12 @@ M.catalogue = {
   list_item = { 400, 10018, "the item with the index %d is invalid: %s" },
   list_quota = { 400, 21050, "exceeded maximum number of lists" },
   list_full = { 400, 21051, "exceeded maximum number of items in a list" },
+  -- filters and firewall rules
+  filter_expression = { 400, false, "%s" },
+  filter_unknown = { 404, 10001, "could not find the filter" },
+  filter_in_use = { 400, 10012, "a firewall rule uses this filter, so it cannot be deleted" },
+  filter_quota = { 400, 21052, "exceeded maximum number of %s" },
+  firewall_rule_unknown = { 404, 10001, "could not find the firewall rule" },
   -- origins; ours
   origin_unknown = { 404, 21020, "Origin not found" },
   origin_invalid = { 400, 21021, "Invalid value for %s: %s" },

@@ -99,12 +99,13 @@ local function replace(context, ca, names)
   tx:touch(zone_id)
 end
 
---- Does an enabled rule of the zone speak of client certificates at all?
+--- Does an enabled rule of the zone or of its account speak of client certificates at all?
 ---@param tx table
 ---@param zone_id string
 ---@return boolean
 function M.is_enforced(tx, zone_id)
-  for _, row in ipairs(tx:all("SELECT rules FROM rulesets WHERE zone_id = ?", zone_id)) do
+  for _, row in ipairs(tx:all("SELECT rules FROM rulesets WHERE zone_id = ? OR account_id = "
+      .. "(SELECT account_id FROM zones WHERE id = ?)", zone_id, zone_id)) do
     for _, rule in ipairs(json.decode(row.rules)) do
       if rule.enabled and rule.expression:find("cf.tls_client_auth", 1, true) then return true end
     end

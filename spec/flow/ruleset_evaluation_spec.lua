@@ -128,6 +128,27 @@ describe("rulesets", function()
     assert.equal(200, status "/o")
   end)
 
+  it("come after the firewall rules of the zone, whose allow is no more than theirs", function()
+    local base = ("/zones/%s/firewall/rules"):format(gate.zone)
+    local made = gate:api("POST", base, array {
+      { action = "block", filter = { expression = 'starts_with(http.request.uri.path, "/f")' } },
+      { action = "allow", filter = { expression = path "/fa" } },
+      { action = "bypass", filter = { expression = path "/fb" }, products = array { "waf" } },
+    })
+    account_rules { rule("block", path "/fa", { response = { status_code = 451, content = "a", content_type = "text/plain" } }) }
+    assert.equal(403, status "/f")
+    assert.equal(451, status "/fa")
+    assert.equal(403, status "/fb")
+    account_rules {}
+    assert.equal(200, status "/fa")
+    gate:api("PATCH", base .. "/" .. made[1].id, { priority = 1 })
+    assert.equal(403, status "/fa")
+    gate:api("PUT", ("/zones/%s/filters/%s"):format(gate.zone, made[1].filter.id), { expression = "ssl", paused = true })
+    assert.equal(200, status "/f")
+    for _, one in ipairs(made) do gate:api("DELETE", base .. "/" .. one.id, { delete_filter_if_unused = true }) end
+    assert.equal(200, status "/f")
+  end)
+
   it("change nothing in a dry run", function()
     gate:set_rules { path "/d" }
     local code = gate:admin("PUT", ("/zones/%s/rulesets/phases/%s/entrypoint?dry_run=true"):format(gate.zone, PHASE), { rules = array {} })
