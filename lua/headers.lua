@@ -5,12 +5,14 @@
 -- raised at the policy's line; http/write.c checks again when it writes. The view refuses use once its request has ended.
 
 local bridge = require "moongate.ffi"
+local proxy = require "moongate.proxy"
 local raise = require("moongate.blame").raise
+local turn = require "moongate.turn"
 
 local C, ffi = bridge.C, bridge.ffi
 
 local concat = table.concat
-local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
+local getmetatable, tostring, type = getmetatable, tostring, type
 local lower = string.lower
 
 local M = {}
@@ -35,14 +37,14 @@ M.TO_CLIENT = set_of(FRAMING .. "date cf-ray")
 ---@class moongate.headers.State
 ---@field rows { [1]: string, [2]: string, [3]: string, own: boolean|nil }[]|nil  name, lower-case name, value
 ---@field read fun(): ffi.cdata*|nil, integer  the fields in C
----@field check fun()  raises an error when the view must not be used now
+---@field serial number|nil  of the request it belongs to; nil: it belongs to none
 ---@field frozen string|nil why nothing can be changed any more
 ---@field refused table<string, true>
 ---@field removed table<string, true>
 ---@field changed boolean
 
----@type table<moongate.Headers, moongate.headers.State>
-local states = setmetatable({}, { __mode = "k" })
+local CLASS -- below
+local EMPTY = {}
 
 local function text(view)
   return ffi.string(view.data, view.len)
@@ -63,9 +65,9 @@ local function rows_of(state)
 end
 
 local function state_of(view)
-  local state = states[view]
+  local state = proxy.state(CLASS, view)
   if not state then raise("expected headers") end
-  state.check()
+  if state.serial and state.serial ~= turn.serial then raise("this request has ended, or it is not its turn") end
   return state
 end
 
@@ -103,6 +105,7 @@ local function remove(state, key)
     if rows[i][2] ~= key then kept[#kept + 1] = rows[i] end
   end
   state.rows = kept
+  if state.removed == EMPTY then state.removed = {} end
   state.removed[key], state.changed = true, true
 end
 
@@ -188,7 +191,7 @@ function methods:each()
   end
 end
 
-local META = { __metatable = false }
+local META = {}
 
 function META.__index(view, name)
   return methods[name] or joined(state_of(view), check_name(name))
@@ -198,44 +201,49 @@ function META.__newindex(view, name, value)
   set(state_of(view), name, value)
 end
 
+CLASS = proxy.class(META)
+
 --- A view.
----@param options { read: fun(): ffi.cdata*|nil, integer, check: fun(), refused: table<string, true>, frozen: string|nil }
+---@param read fun(): ffi.cdata*|nil, integer  the fields in C
+---@param refused table<string, true>  what cannot be set
+---@param serial number|nil  of the request it belongs to; nil: it may be used at any time
+---@param frozen string|nil  why nothing can be changed
 ---@return moongate.Headers
-function M.new(options)
-  local view = setmetatable({}, META)
-  states[view] = {
-    read = options.read, check = options.check, refused = options.refused, frozen = options.frozen, removed = {}, changed = false,
-  }
-  return view
+function M.new(read, refused, serial, frozen)
+  return proxy.new(CLASS, { read = read, refused = refused, serial = serial, frozen = frozen, removed = EMPTY, changed = false })
+end
+
+local function inside(view)
+  return proxy.state(CLASS, view)
 end
 
 --- Reads the fields out of C now, because they will not be there later.
 function M.load(view)
-  rows_of(states[view])
+  rows_of(inside(view))
 end
 
 --- From now on nothing can be changed.
 ---@param why string
 function M.freeze(view, why)
-  states[view].frozen = why
+  inside(view).frozen = why
 end
 
 --- Sets fields from a table name → text or list, as a policy wrote it.
 function M.set_all(view, given)
-  local state = states[view]
+  local state = inside(view)
   for name, value in pairs(given) do set(state, name, value) end
 end
 
 ---@return boolean
 function M.has(view, key)
-  return joined(states[view], key) ~= nil
+  return joined(inside(view), key) ~= nil
 end
 
 --- What was changed, for C: names to take out; fields to add as { name, value, name, value, … }. Nil where there is nothing.
 ---@return string[]|nil removed
 ---@return string[]|nil added
 function M.changes(view)
-  local state = states[view]
+  local state = inside(view)
   if not state.changed then return nil, nil end
   local removed, added = {}, {}
   for key in pairs(state.removed) do removed[#removed + 1] = key end
@@ -252,7 +260,7 @@ end
 ---@return string[]
 function M.flat(view)
   local out = {}
-  for _, row in ipairs(rows_of(states[view])) do
+  for _, row in ipairs(rows_of(inside(view))) do
     out[#out + 1] = row[1]
     out[#out + 1] = row[3]
   end

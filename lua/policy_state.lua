@@ -13,6 +13,7 @@ local registry = require "moongate.registry"
 local request = require "moongate.request"
 local sandbox = require "moongate.sandbox"
 local task = require "moongate.task"
+local turn = require "moongate.turn"
 local values = require "moongate.values"
 
 local C, ffi = bridge.C, bridge.ffi
@@ -54,9 +55,13 @@ local function function_value(index, ...)
 end
 
 --- A value for the rules: of field `index`, or, when it is negative, of function `-index` with these arguments.
+---@param serial number  of the request
 ---@param index integer
 ---@return any
-function M.value(index, ...)
+function M.value(serial, index, ...)
+  if turn.serial ~= serial then
+    turn.serial, turn.method, turn.host, turn.path = serial, nil, nil, nil
+  end
   if index > 0 then return (field_value(index)) end
   return function_value(-index, ...)
 end

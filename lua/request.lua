@@ -9,12 +9,14 @@ local blame = require "moongate.blame"
 local bridge = require "moongate.ffi"
 local fields = require "moongate.fields"
 local headers = require "moongate.headers"
+local proxy = require "moongate.proxy"
 local registry = require "moongate.registry"
+local turn = require "moongate.turn"
 local values = require "moongate.values"
 
 local ffi, raise = bridge.ffi, blame.raise
 
-local error, pairs, setmetatable, tostring = error, pairs, setmetatable, tostring
+local error, pairs, tostring = error, pairs, tostring
 
 local M = {}
 
@@ -26,10 +28,9 @@ local Request = {}
 ---@class moongate.request.State
 ---@field serial number
 ---@field headers moongate.Headers|nil
----@field cache table<integer, any>  values of the policies' own fields, by their number
+---@field cache table<integer, any>|nil  values of the policies' own fields, by their number
 
----@type table<moongate.Request, moongate.request.State>
-local states = setmetatable({}, { __mode = "k" })
+local CLASS -- below
 
 local call           -- struct moon_policy_call *
 local accessors = {} -- field name → function
@@ -39,19 +40,21 @@ local ENDED = "this request has ended, or it is not its turn"
 
 -- The state of a request object whose turn it is.
 local function live(req)
-  local state = states[req]
+  local state = proxy.state(CLASS, req)
   if not state then raise("expected a request") end
-  if state.serial ~= call.serial then raise(ENDED) end
+  if state.serial ~= turn.serial then raise(ENDED) end
   return state
 end
 
 -- ---- names with dots ----
 
-local NODE = { __metatable = false }
+local NODE = {}
 
 local function check_turn()
-  if call.serial == 0 then raise(ENDED) end
+  if turn.serial == 0 then raise(ENDED) end
 end
+
+local NODE_CLASS -- below
 
 -- node → { children = { segment → node or accessor }, name =, accessor = accessor of the very name or nil }
 local nodes = {}
@@ -83,8 +86,10 @@ function NODE.__concat(a, b)
   return tostring(a) .. tostring(b)
 end
 
+NODE_CLASS = proxy.class(NODE)
+
 local function new_node(name)
-  local node = setmetatable({}, NODE)
+  local node = proxy.new(NODE_CLASS, {})
   nodes[node] = { children = {}, name = name }
   return node
 end
@@ -140,13 +145,18 @@ local evaluate -- set by attach: runs a policy's function where nothing may wait
 local function custom_accessor(index, field)
   return function()
     local req = current()
-    local state = states[req]
-    local value = state.cache[index]
+    local state = proxy.state(CLASS, req)
+    local cache = state.cache
+    if not cache then
+      cache = {}
+      state.cache = cache
+    end
+    local value = cache[index]
     if value == nil then
       value = evaluate(field.value, req)
       local _, message = values.to_rules(field.type, value)
       if message then error(("%s: the field %s: %s"):format(field.at, field.name, message), 0) end
-      state.cache[index] = value
+      cache[index] = value
     end
     return value
   end
@@ -164,6 +174,10 @@ function M.attach(struct, options)
   for index, field in ipairs(registry.fields) do
     if accessors[field.name] then error(("the field %q is the rules language's own"):format(field.name), 0) end
     accessors[field.name] = custom_accessor(index, field)
+  end
+  for name, member in pairs { ["http.host"] = "host", ["http.request.method"] = "method", ["http.request.uri.path"] = "path" } do
+    local accessor = accessors[name]
+    accessors[name] = function() return turn[member] or accessor() end
   end
   for name, accessor in pairs(accessors) do place(name, accessor) end
 end
@@ -199,25 +213,16 @@ function Request:route(url, options)
   router(url, options)
 end
 
--- The check must not hold the request object: what a weak table's value holds is never collected.
 local function headers_of(state)
   local view = state.headers
   if not view then
-    local serial = state.serial
-    view = headers.new {
-      read = read_fields,
-      check = function()
-        if call.serial ~= serial then raise(ENDED) end
-      end,
-      refused = headers.TO_ORIGIN,
-      frozen = state.frozen,
-    }
+    view = headers.new(read_fields, headers.TO_ORIGIN, state.serial, state.frozen)
     state.headers = view
   end
   return view
 end
 
-local META = { __metatable = false }
+local META = {}
 
 function META.__index(req, name)
   local state = live(req)
@@ -236,32 +241,27 @@ function META.__newindex(_, name)
 end
 
 function META.__tostring(req)
-  return states[req].serial == call.serial and "request " .. req.ray or "request (ended)"
+  return proxy.state(CLASS, req).serial == turn.serial and "request " .. req.ray or "request (ended)"
 end
+
+CLASS = proxy.class(META)
 
 --- The object of the request whose turn it is.
 ---@return moongate.Request
 function M.new()
-  local req = setmetatable({}, META)
-  states[req] = { serial = call.serial, cache = {} }
-  return req
-end
-
----@return number
-function M.serial(req)
-  return states[req].serial
+  return proxy.new(CLASS, { serial = turn.serial })
 end
 
 --- What a policy changed of the head toward the origin, as headers.changes() gives it.
 function M.changes(req)
-  local view = states[req].headers
+  local view = proxy.state(CLASS, req).headers
   if not view then return nil, nil end
   return headers.changes(view)
 end
 
 --- From now on the head is on its way, and nothing about it can be changed.
 function M.freeze(req)
-  local state = states[req]
+  local state = proxy.state(CLASS, req)
   state.frozen = "the request is on its way: its headers cannot be changed any more"
   if state.headers then headers.freeze(state.headers, state.frozen) end
 end

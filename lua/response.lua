@@ -4,9 +4,11 @@
 -- header is checked where it is set (headers.lua). Belongs to one request, like the request object beside it.
 
 local headers = require "moongate.headers"
+local proxy = require "moongate.proxy"
 local raise = require("moongate.blame").raise
+local turn = require "moongate.turn"
 
-local getmetatable, setmetatable, tostring, type = getmetatable, setmetatable, tostring, type
+local getmetatable, tostring, type = getmetatable, tostring, type
 
 local M = {}
 
@@ -20,20 +22,29 @@ local methods = {}
 ---@class moongate.response.State
 ---@field status integer|nil
 ---@field from_origin boolean
----@field headers moongate.Headers
----@field check fun()
+---@field headers moongate.Headers|nil
+---@field read fun(): ffi.cdata*|nil, integer
+---@field serial number
 ---@field sent boolean
 ---@field blocked boolean
 ---@field body string
 
----@type table<moongate.Response, moongate.response.State>
-local states = setmetatable({}, { __mode = "k" })
+local CLASS -- below
 
 local function state_of(res)
-  local state = states[res]
+  local state = proxy.state(CLASS, res)
   if not state then raise("expected a response") end
-  state.check()
+  if state.serial ~= turn.serial then raise("this request has ended, or it is not its turn") end
   return state
+end
+
+local function headers_of(state)
+  local view = state.headers
+  if not view then
+    view = headers.new(state.read, headers.TO_CLIENT, state.serial)
+    state.headers = view
+  end
+  return view
 end
 
 -- Statuses whose answers have no body: what was one of them stays one.
@@ -68,7 +79,7 @@ function methods:send(status, fields, body)
   if body ~= nil and type(body) ~= "string" then raise("the body must be a text, not a " .. type(body)) end
   if body and #body > BODY_MAX then raise(("the body is longer than %d bytes"):format(BODY_MAX)) end
   local checked = check_status(state, status or state.status or 200)
-  if fields then headers.set_all(state.headers, fields) end
+  if fields then headers.set_all(headers_of(state), fields) end
   state.status, state.body, state.sent = checked, body or "", true
 end
 
@@ -79,13 +90,13 @@ function methods:block()
   state.blocked = true
 end
 
-local META = { __metatable = false }
+local META = {}
 
 function META.__index(res, name)
   local method = methods[name]
   if method then return method end
   local state = state_of(res)
-  if name == "headers" then return state.headers end
+  if name == "headers" then return headers_of(state) end
   if name == "status" then return state.status end
   raise(("a response has no member %q"):format(tostring(name)))
 end
@@ -96,37 +107,52 @@ function META.__newindex(res, name, value)
   state.status = check_status(state, value)
 end
 
---- An answer.
----@param options { check: fun(), read: (fun(): ffi.cdata*|nil, integer), status: integer|nil, from_origin: boolean }
+CLASS = proxy.class(META)
+
+local function no_fields()
+  return nil, 0
+end
+
+--- The answer of a policy to come.
 ---@return moongate.Response
-function M.new(options)
-  local res = setmetatable({}, META)
-  states[res] = {
-    status = options.status, from_origin = options.from_origin, check = options.check, sent = false, blocked = false, body = "",
-    headers = headers.new { read = options.read, check = options.check, refused = headers.TO_CLIENT },
-  }
-  return res
+function M.new()
+  return proxy.new(CLASS, { from_origin = false, serial = turn.serial, sent = false, blocked = false, body = "", read = no_fields })
+end
+
+--- An origin's answer.
+---@param status integer
+---@param read fun(): ffi.cdata*|nil, integer  its fields in C
+---@return moongate.Response
+function M.of_origin(status, read)
+  return proxy.new(CLASS, { from_origin = true, serial = turn.serial, status = status, read = read })
+end
+
+local function inside(res)
+  return proxy.state(CLASS, res)
 end
 
 --- "sent", "blocked", or nil while there is no answer.
 ---@return "sent"|"blocked"|nil
 function M.outcome(res)
-  local state = states[res]
+  local state = inside(res)
   return state.sent and "sent" or state.blocked and "blocked" or nil
 end
 
+local NONE = {}
+
 --- The answer of a handler for C: status, fields as { name, value, … }, body.
 function M.answer(res)
-  local state = states[res]
-  if state.body ~= "" and not headers.has(state.headers, "content-type") then
-    headers.set_all(state.headers, { ["Content-Type"] = "text/plain; charset=utf-8" })
+  local state = inside(res)
+  if state.body ~= "" and not (state.headers and headers.has(state.headers, "content-type")) then
+    headers.set_all(headers_of(state), { ["Content-Type"] = "text/plain; charset=utf-8" })
   end
-  return state.status, headers.flat(state.headers), state.body
+  return state.status, state.headers and headers.flat(state.headers) or NONE, state.body
 end
 
 --- What was changed of an origin's answer: status, names to take out, fields to add.
 function M.changes(res)
-  local state = states[res]
+  local state = inside(res)
+  if not state.headers then return state.status, nil, nil end
   return state.status, headers.changes(state.headers)
 end
 

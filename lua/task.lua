@@ -10,6 +10,7 @@ local headers = require "moongate.headers"
 local registry = require "moongate.registry"
 local request = require "moongate.request"
 local response = require "moongate.response"
+local turn = require "moongate.turn"
 
 local C, ffi, raise = bridge.C, bridge.ffi, blame.raise
 
@@ -32,16 +33,19 @@ local diag = ffi.new("struct moon_diag[1]")
 
 ---@class moongate.task.Record  one request under way in a coroutine
 ---@field serial number
+---@field method string
+---@field host string
+---@field path string
 ---@field co thread
 ---@field req moongate.Request
 ---@field res moongate.Response
 ---@field at string  where the function that runs begins: "FILE:LINE"
 ---@field handler moongate.registry.Handler|nil  once it is the handler's turn
 
-local present           -- the request object of the present turn
+local present, present_serial -- the request object of a turn
 local running           -- the record whose coroutine runs; nil where nothing may wait
 local parked = {}       -- serial → record
-local under_way = {}    -- serial → request object, until its origin has answered
+local under_way = {}    -- serial → record, until its origin has answered
 local spares, spare_count = {}, 0
 
 -- ---- the present request ----
@@ -49,7 +53,9 @@ local spares, spare_count = {}, 0
 --- The request object of the present turn.
 ---@return moongate.Request
 function M.current()
-  if not present or request.serial(present) ~= call.serial then present = request.new() end
+  if present_serial ~= turn.serial then
+    present, present_serial = request.new(), turn.serial
+  end
   return present
 end
 
@@ -66,26 +72,14 @@ function M.evaluate(f, argument)
   return value
 end
 
-local function check_serial(serial)
-  return function()
-    if call.serial ~= serial then raise("this request has ended, or it is not its turn") end
-  end
-end
-
 local function text(view)
   return ffi.string(view.data, view.len)
-end
-
-local function no_fields()
-  return nil, 0
 end
 
 -- ---- the way of a request ----
 
 local function is_meant(where)
-  if not where then return true end
-  local facts = call.facts
-  return registry.matches(where, text(facts.method), text(facts.http_host), text(facts.path))
+  return not where or registry.matches(where, turn.method, turn.host, turn.path)
 end
 
 local function handler_of(name)
@@ -144,7 +138,7 @@ local function conclude(record)
   end
   local removed, added = request.changes(record.req)
   request.freeze(record.req)
-  if registry.on_response[1] then under_way[record.serial] = record.req end
+  if registry.on_response[1] then under_way[record.serial] = record end
   return ON, removed, added
 end
 
@@ -164,22 +158,29 @@ local function step(record, ...)
   return conclude(record)
 end
 
+-- It is a record's turn.
+local function begin(record)
+  turn.serial, turn.method, turn.host, turn.path = record.serial, record.method, record.host, record.path
+end
+
 --- A request that the rules let pass.
+---@param serial number
+---@param method string
+---@param host string
+---@param path string
 ---@return integer outcome
 ---@return any, any, any  what goes with it
-function M.request()
+function M.request(serial, method, host, path)
   local co = spares[spare_count]
   if co then
     spares[spare_count], spare_count = nil, spare_count - 1
   else
     co = create(work)
   end
+  local record = { serial = serial, method = method, host = host, path = path, co = co }
   running = nil
-  local serial = call.serial
-  local record = {
-    serial = serial, co = co, req = M.current(),
-    res = response.new { check = check_serial(serial), read = no_fields, from_origin = false },
-  }
+  begin(record)
+  record.req, record.res = M.current(), response.new()
   return step(record, record)
 end
 
@@ -191,7 +192,8 @@ end
 function M.resume(serial, late, failure)
   local record = parked[serial]
   parked[serial] = nil
-  present = record.req
+  begin(record)
+  present, present_serial = record.req, serial
   return step(record, late, failure)
 end
 
@@ -200,14 +202,16 @@ local function answer_fields()
 end
 
 --- The head of an origin's answer.
+---@param serial number
 ---@return integer status
 ---@return string[]|nil removed
 ---@return string[]|nil added
-function M.response()
+function M.response(serial)
+  local record = under_way[serial]
   running = nil
-  local serial = call.serial
-  present = under_way[serial] or request.new()
-  local res = response.new { check = check_serial(serial), read = answer_fields, status = call.status, from_origin = true }
+  begin(record)
+  present, present_serial = record.req, serial
+  local res = response.of_origin(call.status, answer_fields)
   call_back(present, res)
   return response.changes(res)
 end
@@ -354,7 +358,7 @@ local function route(url, options)
   check_begun(C.moon_ffi_task_route(policy, order, diag))
 end
 
-local function always() end
+local NOTHING = {}
 
 --- Asks another server and waits for its whole answer.
 ---@param options { url: string, method: string|nil, headers: table|nil, body: string|nil, timeout: number|nil, ca: string|nil }
@@ -368,7 +372,7 @@ function M.fetch(options)
   kept.order = order -- until C has copied it: now
   local failure = wait()
   if failure then return nil, failure end
-  local view = headers.new { read = answer_fields, check = always, refused = {}, frozen = "an answer that was fetched cannot be changed" }
+  local view = headers.new(answer_fields, NOTHING, nil, "an answer that was fetched cannot be changed")
   headers.load(view)
   return { status = call.status, headers = view, body = text(call.body) }
 end

@@ -16,9 +16,12 @@
 #define KV_BYTES (32u * 1024 * 1024)
 #define LOAD_MS 2000
 #define STRETCHES 10        /* a request may use this many budgets in all: the hard stop */
+#define SHORT_NS 500000     /* a stretch that the thread's clock is not asked about */
 #define HOOK_INSTRUCTIONS 100
 #define PATTERN_STEPS 2000000 /* per stretch; some tens of nanoseconds each */
-#define GC_PAUSE 130 /* garbage counts against the ceiling too: it must not be half of what there is */
+/* Garbage counts against the ceiling too: when there is much, the collector must not wait until it has doubled. */
+#define GC_PAUSE 200
+#define GC_PAUSE_SHORT 110
 #define LINES_PER_SECOND 20
 #define VALUE_DEPTH 4       /* of tables that pass between two states */
 #define VALUE_ELEMENTS 10000
@@ -93,8 +96,20 @@ static bool find_place(lua_State *L, char *place, size_t size) {
     return in_library;
 }
 
+/* CPU time of the stretch so far, ns. The thread's clock is dear, and most stretches are over before it is worth asking:
+ * it is asked first when a little of the other clock has passed, which counts as it is. */
+static uint64_t used(struct moon_policy *policy) {
+    uint64_t elapsed = clock_ns(CLOCK_MONOTONIC) - policy->begun;
+    if (elapsed < SHORT_NS)
+        return elapsed;
+    uint64_t now = clock_ns(CLOCK_THREAD_CPUTIME_ID);
+    if (!policy->begun_cpu)
+        policy->begun_cpu = now - SHORT_NS;
+    return now - policy->begun_cpu;
+}
+
 /* Every so many instructions: an endless loop ends here. LuaJIT calls no hooks from compiled code, hence the state's
- * compiler is off. The wall clock is asked first since it costs a tenth of the other one. */
+ * compiler is off. */
 static void on_count(lua_State *L, lua_Debug *ar) {
     void *data;
     lua_getallocf(L, &data);
@@ -102,12 +117,8 @@ static void on_count(lua_State *L, lua_Debug *ar) {
     char place[128];
     if (!policy->inside)
         return;
-    if (!policy->call.exhausted) {
-        if (clock_ns(CLOCK_MONOTONIC) - policy->begun_wall < policy->allowed)
-            return;
-        if (clock_ns(CLOCK_THREAD_CPUTIME_ID) - policy->begun < policy->allowed)
-            return;
-    }
+    if (!policy->call.exhausted && used(policy) < policy->allowed)
+        return;
     if (!find_place(L, place, sizeof place))
         return; /* our own functions, which come to their end */
     if (!policy->call.exhausted) {
@@ -121,18 +132,17 @@ static void on_count(lua_State *L, lua_Debug *ar) {
 
 static int enter(struct moon_policy *policy, int arguments, int results, uint64_t allowed, int handler) {
     moon_assert(!policy->inside);
-    policy->begun = clock_ns(CLOCK_THREAD_CPUTIME_ID);
-    policy->begun_wall = clock_ns(CLOCK_MONOTONIC);
+    policy->begun = clock_ns(CLOCK_MONOTONIC);
+    policy->begun_cpu = 0;
     policy->allowed = allowed;
     policy->call.exhausted = false;
     policy->starved = false;
     policy->call.steps = PATTERN_STEPS;
-    policy->call.serial = policy->serial;
     policy->inside = true;
     int rc = lua_pcall(policy->L, arguments, results, handler);
     policy->inside = false;
-    policy->call.serial = 0;
-    policy->spent += clock_ns(CLOCK_THREAD_CPUTIME_ID) - policy->begun;
+    policy->spent += used(policy);
+    lua_gc(policy->L, LUA_GCSETPAUSE, policy->memory > MEMORY_CEILING / 2 ? GC_PAUSE_SHORT : GC_PAUSE);
     if (rc == LUA_ERRMEM || policy->starved)
         lua_gc(policy->L, LUA_GCCOLLECT, 0);
     return rc;
@@ -229,9 +239,10 @@ static int value(lua_State *L) {
     if (!lua_checkstack(P, count + 8))
         return luaL_error(L, "too many arguments");
     lua_pushvalue(P, MOON_POLICY_VALUE);
+    lua_pushnumber(P, policy->serial);
     for (int i = 1; i <= count; i++) /* P's memory is not limited here: this cannot fail for want of it */
         copy_value(L, P, L, i, VALUE_DEPTH);
-    int rc = enter(policy, count, 1, allowance(policy), 0);
+    int rc = enter(policy, count + 1, 1, allowance(policy), 0);
     if (rc == 0)
         copy_value(L, L, P, lua_gettop(P), VALUE_DEPTH);
     else if (lua_type(P, -1) == LUA_TSTRING)
@@ -308,7 +319,6 @@ int moon_policy_open(struct moon_policy **out, struct moon_policies *shared, con
     policy->memory = (size_t)lua_gc(policy->L, LUA_GCCOUNT, 0) * 1024;
     policy->allocate = lua_getallocf(policy->L, &policy->allocate_data);
     lua_setallocf(policy->L, allocate, policy);
-    lua_gc(policy->L, LUA_GCSETPAUSE, GC_PAUSE);
     if (!shared->jit) {
         luaJIT_setmode(policy->L, 0, LUAJIT_MODE_ENGINE | LUAJIT_MODE_OFF);
         lua_sethook(policy->L, on_count, LUA_MASKCOUNT, HOOK_INSTRUCTIONS);

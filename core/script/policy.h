@@ -28,7 +28,6 @@ struct moon_kv;
 
 /* Filled by C before it enters; read by Lua at a fixed address. Views are valid during the stretch. */
 struct moon_policy_call {
-    double serial;                       /* of the request whose turn it is; 0: none */
     bool exhausted;                      /* the stretch has used up its time: every error is that one */
     uint32_t steps;                      /* left for patterns in this stretch */
     struct moon_facts facts;
@@ -91,8 +90,8 @@ struct moon_policy {
 
     bool inside;
     bool starved;     /* an allocation was refused in this stretch */
-    uint64_t begun;   /* thread CPU time at which the stretch began, ns */
-    uint64_t begun_wall;
+    uint64_t begun;     /* ns of the monotonic clock */
+    uint64_t begun_cpu; /* ns of the thread's clock at that time, as far as it is known; 0: not asked yet */
     uint64_t allowed; /* of this stretch, ns */
     char exhausted[256]; /* the message, once call.exhausted */
     uint64_t spent;   /* in earlier stretches of this request, ns */

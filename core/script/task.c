@@ -89,6 +89,10 @@ void moon_task_gone(struct moon_policy *policy, struct moon_request *request) {
 
 /* ---- what Lua has answered ---- */
 
+static void push_str(lua_State *L, struct moon_str text) {
+    lua_pushlstring(L, text.len ? text.data : "", text.len);
+}
+
 static struct moon_str view_at(lua_State *L, int index) {
     struct moon_str view = MOON_STR("");
     const char *text = lua_tolstring(L, index, &view.len);
@@ -214,7 +218,6 @@ static enum moon_hook_step conclude(struct moon_policy *policy, struct moon_requ
 /* The request of the task is the present one. Its host is that of the snapshot of now. */
 static void become_present(struct moon_task *task) {
     struct moon_policy *policy = task->policy;
-    policy->serial = task->serial;
     policy->spent = task->spent;
     policy->call.facts = task->facts;
     policy->call.facts.host = moon_snapshot_find(worker_of(task->request)->snapshot, task->request->host);
@@ -232,21 +235,26 @@ enum moon_hook_step moon_task_request(struct moon_policy *policy, struct moon_re
     }
     policy->request = request;
     lua_pushvalue(L, MOON_POLICY_REQUEST);
-    return conclude(policy, request, moon_policy_enter(policy, 0, 4), top);
+    lua_pushnumber(L, policy->serial);
+    push_str(L, request->method);
+    push_str(L, request->host);
+    push_str(L, request->path);
+    return conclude(policy, request, moon_policy_enter(policy, 4, 4), top);
 }
 
 bool moon_task_response(struct moon_policy *policy, struct moon_request *request, struct moon_http_head *head) {
     struct moon_task *task = request->script;
     lua_State *L = policy->L;
     int top = lua_gettop(L);
-    if (!task)
+    if (!task || !policy->has_responses)
         return true;
     become_present(task);
     policy->call.status = head->status;
     policy->call.fields = head->fields;
     policy->call.field_count = head->field_count;
     lua_pushvalue(L, MOON_POLICY_RESPONSE);
-    int rc = moon_policy_enter(policy, 0, 3);
+    lua_pushnumber(L, task->serial);
+    int rc = moon_policy_enter(policy, 1, 3);
     bool fine = rc == 0;
     if (fine) {
         head->status = (unsigned)lua_tointeger(L, top + 1);

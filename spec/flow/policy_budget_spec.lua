@@ -69,7 +69,7 @@ moongate.handler("forbidden", { path = "/forbidden" }, function(req, res)
   if getmetatable("") then found[#found + 1] = "the metatable of strings" end
   for name, value in pairs { req = req, res = res, headers = req.headers, node = req.http } do
     if getmetatable(value) then found[#found + 1] = "the metatable of " .. name end
-    for key in next, value do found[#found + 1] = name .. "." .. tostring(key) end
+    if pcall(next, value) then found[#found + 1] = "the inside of " .. name end
   end
   res:send(200, table.concat(found, " "))
 end)

@@ -4,18 +4,14 @@ local policy_state = require "spec.support.policy_state"
 
 describe("moongate.headers", function()
   local state, headers, view
-  local allowed
+  local turn
 
   before_each(function()
     state = policy_state.new()
     headers = state.headers
-    allowed = true
+    turn = require "moongate.turn"
     state:turn { fields = { { "Host", "a.test" }, { "X-Many", "1" }, { "x-many", "2" }, { "Accept", "*/*" } } }
-    view = headers.new {
-      read = function() return state.call.facts.fields, tonumber(state.call.facts.field_count) end,
-      check = function() if not allowed then error("ended", 0) end end,
-      refused = headers.TO_ORIGIN,
-    }
+    view = headers.new(function() return state.call.facts.fields, tonumber(state.call.facts.field_count) end, headers.TO_ORIGIN, turn.serial)
   end)
 
   it("reads without regard to case, several joined", function()
@@ -98,21 +94,24 @@ describe("moongate.headers", function()
     assert.has_error(function() view:add("X-125", "v") end)
   end)
 
-  it("cannot be used when its check says no, nor changed when frozen", function()
+  it("cannot be used when it is not its turn, nor changed when frozen", function()
     headers.freeze(view, "on its way")
     assert.equal("*/*", view.accept)
     local ok, err = pcall(function() view["x-a"] = "b" end)
     assert.is_false(ok)
     assert.truthy(err:find("on its way", 1, true))
-    allowed = false
+    turn.serial = turn.serial + 1
     for _, use in ipairs { function() return view.accept end, function() view:all "accept" end, function() view:each() end,
       function() view["x-a"] = "b" end, function() view:add("x-a", "b") end, function() view:get "accept" end } do
-      assert.has_error(use, "ended")
+      local used, why = pcall(use)
+      assert.is_false(used)
+      assert.truthy(why:find("not its turn", 1, true), why)
     end
   end)
 
   it("shows nothing of what is inside", function()
-    assert.is_nil(next(view))
+    assert.has_error(function() return next(view) end)
+    assert.has_error(function() return rawget(view, "rows") end)
     assert.is_false(getmetatable(view))
   end)
 

@@ -58,8 +58,8 @@ describe("moongate.request", function()
 
   it("makes no tables for names with dots", function()
     local req = current()
-    assert.equal(req.http, req.http)
-    assert.equal(req.cf.tls_client_auth, req.cf.tls_client_auth)
+    assert.is_true(rawequal(req.http, req.http))
+    assert.is_true(rawequal(req.cf.tls_client_auth, req.cf.tls_client_auth))
   end)
 
   it("gives the policies' own fields, asked once per request", function()
@@ -106,7 +106,7 @@ describe("moongate.request", function()
 
   it("refuses use when it is not its turn, and works again when it is", function()
     local req = current()
-    local headers, serial = req.headers, state.call.serial
+    local headers, serial = req.headers, require("moongate.turn").serial
     state:turn {}
     for _, use in ipairs { function() return req.http.host end, function() return req.ray end, function() return req["http.host"] end,
       function() return headers["x-tenant"] end, function() req.headers["x"] = "y" end } do
@@ -121,7 +121,7 @@ describe("moongate.request", function()
 
   it("refuses use when there is no request at all", function()
     local node = current().http
-    state.call.serial = 0
+    require("moongate.turn").serial = 0
     assert.has_error(function() return node.host end)
   end)
 
@@ -137,9 +137,9 @@ describe("moongate.request", function()
 
   it("shows nothing of what is inside", function()
     local req = current()
-    assert.is_nil(next(req))
+    assert.has_error(function() return next(req) end)
     assert.is_false(getmetatable(req))
-    assert.is_nil(next(req.http))
+    assert.has_error(function() return next(req.http) end)
     assert.is_false(getmetatable(req.http))
   end)
 

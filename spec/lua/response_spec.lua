@@ -6,16 +6,15 @@ local bridge = require "moongate.ffi"
 local ffi = bridge.ffi
 
 describe("moongate.response", function()
-  local response, allowed
-
-  local function check() if not allowed then error("ended", 0) end end
+  local response, turn
 
   before_each(function()
     response = policy_state.new().response
-    allowed = true
+    turn = require "moongate.turn"
+    turn.serial = 7
   end)
 
-  local function own() return response.new { check = check, read = function() return nil, 0 end, from_origin = false } end
+  local function own() return response.new() end
 
   local kept = {}
   local function of_origin(status)
@@ -26,7 +25,7 @@ describe("moongate.response", function()
       view.data, view.len = text, #text
     end
     kept[#kept + 1] = list
-    return response.new { check = check, read = function() return list, 2 end, status = status, from_origin = true }
+    return response.of_origin(status, function() return list, 2 end)
   end
 
   for _, case in ipairs {
@@ -121,16 +120,18 @@ describe("moongate.response", function()
   it("refuses use when it is not its turn", function()
     local res = own()
     local headers = res.headers
-    allowed = false
+    turn.serial = 8
     for _, use in ipairs { function() return res.status end, function() res.status = 200 end, function() res:send(200) end,
       function() res:block() end, function() return headers.x end } do
-      assert.has_error(use, "ended")
+      local ok, err = pcall(use)
+      assert.is_false(ok)
+      assert.truthy(err:find("not its turn", 1, true), err)
     end
   end)
 
   it("shows nothing of what is inside", function()
     local res = own()
-    assert.is_nil(next(res))
+    assert.has_error(function() return next(res) end)
     assert.is_false(getmetatable(res))
   end)
 end)

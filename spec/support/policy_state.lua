@@ -12,7 +12,7 @@ local M = {}
 local State = {}
 State.__index = State
 
-local MODULES = { "blame", "headers", "kv", "registry", "request", "response", "sandbox", "task", "values" }
+local MODULES = { "blame", "turn", "proxy", "headers", "kv", "registry", "request", "response", "sandbox", "task", "values" }
 
 local function set(kept, view, text)
   kept[#kept + 1] = text
@@ -25,7 +25,10 @@ end
 function M.new(declare)
   local self = setmetatable({ serial = 0, call = ffi.new("struct moon_policy_call") }, State)
   for _, name in ipairs(MODULES) do package.loaded["moongate." .. name] = nil end
-  for _, name in ipairs(MODULES) do self[name] = require("moongate." .. name) end
+  for _, name in ipairs(MODULES) do
+    local module = require("moongate." .. name)
+    if not State[name] then self[name] = module end
+  end
   self.call.steps = 1000000
   self.sandbox.attach(self.call)
   self.task.attach(nil, self.call)
@@ -42,7 +45,8 @@ local DEFAULTS = { method = "GET", path = "/", uri = "/", query = "", user_agent
 function State:turn(request)
   local facts, kept = self.call.facts, {}
   self.serial = self.serial + 1
-  self.call.serial = request.serial or self.serial
+  self.turns = self.turns or require "moongate.turn"
+  self.turns.serial, self.turns.method, self.turns.host, self.turns.path = request.serial or self.serial, nil, nil, nil
   facts.serial = self.serial
   set(kept, facts.http_host, request.host or "a.test")
   for name, default in pairs(DEFAULTS) do set(kept, facts[name], request[name] or default) end
