@@ -16,7 +16,7 @@ struct moon_limits {
     size_t field;
     size_t head;
     size_t fields;
-    uint64_t body;              /* of a request; 0: none */
+    uint64_t body;              /* of a request; 0 refuses every body */
     unsigned connections;       /* of the whole gateway; fewer when the process may not open enough descriptors */
     unsigned connections_per_address;
     unsigned idle_origin_connections; /* kept warm per origin and worker */
