@@ -12,7 +12,8 @@
 /* ffi: begin */
 struct moon_host; /* opaque to Lua; see moon_host_… in the bridge */
 
-/* Views are borrowed until the rules have returned. Texts that do not apply are empty, never NULL. */
+/* Views are borrowed until the rules have returned. Texts that do not apply are empty, never NULL. For a request that waits in a
+ * policy they are made to last by moon_request_keep (gate/request.c), which has to know each of them. */
 struct moon_facts {
     struct moon_str http_host;  /* normalised effective host */
     struct moon_str method;

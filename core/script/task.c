@@ -12,7 +12,7 @@
 #include "http/write.h"
 #include "script/fetch.h"
 
-#define TASKS_MAX 20000 /* of one worker; a parked coroutine takes a few KiB */
+#define TASKS_MAX 10000 /* of one worker; a parked coroutine takes a few KiB */
 #define FETCH_HEAD_MAX (96 * 1024)
 #define FETCH_BODY_MAX (1024 * 1024)
 #define ANSWER_FIELDS_MAX 128
@@ -81,6 +81,8 @@ void moon_task_gone(struct moon_policy *policy, struct moon_request *request) {
     lua_pushvalue(L, MOON_POLICY_GONE);
     lua_pushnumber(L, task->serial);
     policy->spent = 0;
+    policy->call.facts.ray = moon_str_of(request->ray); /* whatever else is in there may be another request's */
+    policy->call.facts.http_host = request->host;
     if (moon_policy_enter(policy, 1, 0) != 0)
         moon_policy_tell(policy, "a request could not be let go", lua_tostring(L, -1));
     lua_settop(L, top);

@@ -1,5 +1,6 @@
 -- Requests that wait in a policy while the world around them changes: publications, clients that leave, the end of the gateway.
 
+local certs = require "spec.support.certs"
 local client = require "spec.support.client"
 local origin = require "spec.support.origin"
 local policy = require "spec.support.policy"
@@ -23,6 +24,17 @@ moongate.handler("fetch", { path = "/fetch" }, function(req, res)
   local answer, err = moongate.fetch { url = req.headers["x-url"], timeout = 10 }
   res:send(200, answer and answer.body or err)
 end)
+moongate.handler("certificate", { path = "/certificate/*" }, function(req, res)
+  local function facts()
+    local client = req.cf.tls_client_auth
+    return table.concat({ tostring(client.cert_verified), client.cert_subject_dn, client.cert_fingerprint_sha256, req.mg.cert.san.uri[1],
+      req.http.user_agent, req["raw.http.request.uri"], req.cf.zone.name }, "|")
+  end
+  local before = facts()
+  moongate.sleep(0.1)
+  res:send(before == facts() and 200 or 500, before .. "\n" .. facts())
+end)
+moongate.on("request", { path = "/upgrade" }, function() moongate.sleep(0.05) end)
 moongate.on("response", function(req, res) res.headers["X-Query"] = req.http.request.uri.query end)
 ]]
 
@@ -127,6 +139,44 @@ describe("a request that waits in a policy", function()
     gate:signal(shell.TERM)
     assert.equal(0, gate:wait_exit(15))
     for _, session in ipairs(sessions) do session:close() end
+  end)
+
+  it("knows the same of its certificate and its head afterwards", function()
+    local ca = certs.ca "Waiting"
+    gate:associate(ca, { "mtls.example.com" })
+    local sessions = {}
+    for i = 1, 10 do
+      local leaf = certs.leaf(ca, { cn = "device " .. i, san = "URI:urn:device:" .. i })
+      sessions[i] = gate:connect { host = "mtls.example.com", cert = leaf }
+      assert(sessions[i]:send(client.request_bytes("GET", "/certificate/%61?" .. i, { host = "mtls.example.com", fields = { { "User-Agent", "agent " .. i } } })))
+    end
+    for i, session in ipairs(sessions) do
+      local answer = assert(session:response())
+      assert.equal(200, answer.status, answer.body)
+      assert.truthy(answer.body:find(("true|CN=device %d|"):format(i), 1, true), answer.body)
+      assert.truthy(answer.body:find(("|urn:device:%d|agent %d|/certificate/%%61?%d|example.com"):format(i, i, i), 1, true), answer.body)
+      session:close()
+    end
+  end)
+
+  it("becomes a tunnel all the same", function()
+    local session = send("/upgrade", { fields = { { "Connection", "Upgrade" }, { "Upgrade", "websocket" }, { "Sec-WebSocket-Version", "13" },
+      { "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==" } } })
+    assert.equal(101, session:response().status)
+    session:send "hello"
+    assert.equal("hello", session:receive())
+    session:close()
+  end)
+
+  it("may have a head as large as any other", function()
+    local fields = {}
+    for i = 1, 6 do fields[i] = { "X-Large-" .. i, ("v"):rep(10000) } end
+    fields[7] = { "X-Name", "large" }
+    local session = send("/held/large", { fields = fields })
+    policy.get "/go"
+    assert.equal(200, session:response().status)
+    assert.equal("large", behind:wait_request("/held/large"):field "x-held")
+    session:close()
   end)
 
   it("survives changes of what is served, as do all others", function()
