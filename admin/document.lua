@@ -19,6 +19,7 @@
 --   lists[name]: { kind = `ip`, `hostname` or `asn`, items = one text, blanks between } that one of them asks
 
 local check = require "moongate.admin.check"
+local document_origins = require "moongate.admin.document_origins"
 local document_rules = require "moongate.admin.document_rules"
 local document_trust = require "moongate.admin.document_trust"
 local json = require "moongate.json"
@@ -26,39 +27,12 @@ local secrets = require "moongate.admin.secrets"
 
 local M = {}
 
--- An identity with its private key as it is stored: whoever serves opens it (moongate.admin.secrets).
-local function identity(table_name, id, certificates, sealed)
-  return { certificates = certificates, private_key = sealed, context = secrets.context(table_name, "private_key", id) }
-end
-
-local function client_certificates(tx, zone_id)
-  local list = {}
-  for _, row in ipairs(tx:all("SELECT id, certificates, private_key FROM mtls_certificates WHERE id IN "
-      .. "(SELECT client_certificate_id FROM origins WHERE zone_id = ?)", zone_id)) do
-    list[row.id] = identity("mtls_certificates", row.id, row.certificates, row.private_key)
-  end
-  return list
-end
-
-local function origins_by_pattern(tx, zone_id)
-  local origins, presented = {}, client_certificates(tx, zone_id)
-  local rows = tx:all("SELECT hostname, url, host_header, sni, verify, ca, client_certificate_id FROM origins "
-    .. "WHERE zone_id = ?", zone_id)
-  for _, row in ipairs(rows) do
-    origins[row.hostname] = {
-      url = row.url, host_header = row.host_header, sni = row.sni, verify = row.verify == 1, ca = row.ca,
-      client_certificate = presented[row.client_certificate_id],
-    }
-  end
-  return origins
-end
-
 -- The zone's server certificates, the preferred first, and the names of the zone that they cover.
 local function server_certificates(tx, zone)
   local list, names = {}, {}
   for index, row in ipairs(tx:all("SELECT id, hosts, kind, expires_on, chain, private_key FROM custom_certificates "
       .. "WHERE zone_id = ? AND deploy = 'production' ORDER BY priority DESC, uploaded_on DESC, id", zone.id)) do
-    local one = identity("custom_certificates", row.id, row.chain, row.private_key)
+    local one = secrets.identity("custom_certificates", row.id, row.chain, row.private_key)
     one.kind, one.expires_on, one.hosts = row.kind, row.expires_on, {}
     for position, host in ipairs(json.decode(row.hosts)) do
       one.hosts[position] = host
@@ -69,14 +43,6 @@ local function server_certificates(tx, zone)
   return list, names
 end
 
---- The origin of an exact hostname: its own, that of a wildcard one label above, that of the whole zone.
----@param origins table<string, table>
----@param hostname string
----@return table|nil
-function M.origin_for(origins, hostname)
-  return origins[hostname] or origins["*." .. (hostname:match("^[^.]+%.(.+)$") or "")] or origins["*"]
-end
-
 --- Builds the document of one zone.
 ---@param tx table
 ---@param zone { id: string, name: string, generation: integer }
@@ -84,10 +50,10 @@ end
 ---@return table document
 function M.build(tx, zone, memo)
   local trust, trust_options = document_trust.build(tx, zone)
-  local origins = origins_by_pattern(tx, zone.id)
+  local named, origin_of = document_origins.build(tx, zone)
   local certificates, covered = server_certificates(tx, zone)
   local names, seen = {}, {}
-  for _, set in ipairs { trust, origins, covered } do
+  for _, set in ipairs { trust, named, covered } do
     for name in pairs(set) do
       if not seen[name] then
         seen[name] = true
@@ -97,14 +63,7 @@ function M.build(tx, zone, memo)
   end
   table.sort(names)
   local hosts = {}
-  for index, name in ipairs(names) do
-    local is_pattern = name:sub(1, 1) == "*"
-    hosts[index] = {
-      name = name,
-      trust = trust[name],
-      origin = is_pattern and (origins[name] or origins["*"]) or not is_pattern and M.origin_for(origins, name) or nil,
-    }
-  end
+  for index, name in ipairs(names) do hosts[index] = { name = name, trust = trust[name], origin = origin_of(name) } end
   local document = document_rules.build(tx, zone.id, memo or {})
   document.id, document.name, document.version, document.hosts = zone.id, zone.name, zone.generation, hosts
   document.certificates, document.trust_options = certificates, trust_options

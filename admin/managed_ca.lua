@@ -40,8 +40,8 @@ local function make(context)
   list, diag = context.control.certificates(made.certificates)
   if not list then return failed(context, diag) end
   assert(context.tx:run("INSERT INTO managed_cas (id, account_id, name, certificate, fingerprint, private_key, "
-    .. "created_on, expires_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", id, account_id, name, made.certificates, list[1].sha256,
-    made.private_key, context.stamp, stamp.seconds(list[1].not_after)))
+    .. "created_on, expires_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", id, account_id, name, made.certificates,
+    list[1].sha256, made.private_key, context.stamp, stamp.seconds(list[1].not_after)))
   return M.find(context.tx, account_id)
 end
 
@@ -59,19 +59,15 @@ end
 ---@param row moongate.admin.managed_ca_row
 ---@return table
 function M.signer(row)
-  return {
-    certificates = row.certificate, private_key = row.private_key,
-    context = secrets.context(TABLE, "private_key", row.id),
-  }
+  return secrets.identity(TABLE, row.id, row.certificate, row.private_key)
 end
 
 --- Marks the zones that have hostnames with this CA: what is revoked under it has changed.
 ---@param tx table
 ---@param ca_id string
 function M.touch_zones(tx, ca_id)
-  for _, row in ipairs(tx:all("SELECT DISTINCT zone_id FROM hostname_associations WHERE certificate_id = ?", ca_id)) do
-    tx:touch(row.zone_id)
-  end
+  local sql = "SELECT DISTINCT zone_id FROM hostname_associations WHERE certificate_id = ?"
+  for _, row in ipairs(tx:all(sql, ca_id)) do tx:touch(row.zone_id) end
 end
 
 return M

@@ -16,6 +16,7 @@ M.COLUMNS = {
   { table = "mtls_certificates", column = "private_key", key = "id" },
   { table = "custom_certificates", column = "private_key", key = "id" },
   { table = "managed_cas", column = "private_key", key = "id" },
+  { table = "origin_pull_certificates", column = "private_key", key = "id" },
 }
 
 --- What a secret is bound to, in words that a message may repeat.
@@ -25,6 +26,16 @@ M.COLUMNS = {
 ---@return string
 function M.context(table_name, column, id)
   return table_name .. ":" .. column .. ":" .. id
+end
+
+--- A certificate with its private key as it is stored: what documents carry, and whoever serves opens in C.
+---@param table_name string
+---@param id string of the row
+---@param certificates string PEM, leaf first
+---@param sealed string
+---@return { certificates: string, private_key: string, context: string }
+function M.identity(table_name, id, certificates, sealed)
+  return { certificates = certificates, private_key = sealed, context = M.context(table_name, "private_key", id) }
 end
 
 --- Seals a private key for a row that is about to be written.

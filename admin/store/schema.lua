@@ -18,6 +18,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.04_rulesets",
   require "moongate.admin.store.migrations.05_custom_certificates",
   require "moongate.admin.store.migrations.06_managed_ca",
+  require "moongate.admin.store.migrations.07_origin_pulls",
 }
 
 local function identity_of(connection)

@@ -99,6 +99,36 @@ describe("an origin over TLS", function()
       assert.equal(200, (gate:status { host = HOST }))
     end)
 
+    it("gets the zone's certificate of authenticated origin pulls, or the one of the hostname", function()
+      local base = ("/zones/%s/origin_tls_client_auth"):format(gate.zone)
+      local function pull(path, name)
+        local leaf = certs.leaf(edge, { cn = name })
+        return gate:api("POST", base .. path, { certificate = leaf.chain, private_key = leaf.key })
+      end
+      local function subject(host)
+        local status, answer = gate:status { host = host }
+        return status == 200 and answer.body:match("Client certificate.-Subject: CN%s*=%s*(%w+)") or status
+      end
+      gate:set_origin(gate.zone, "*", "https://127.0.0.1:" .. port, { ca = root.pem })
+      pull("", "zone")
+      assert.not_equal(200, (gate:status { host = HOST }))
+      gate:api("PUT", base .. "/settings", { enabled = true })
+      assert.equal("zone", subject(HOST))
+      local own = pull("/hostnames/certificates", "own")
+      local config = setmetatable({ { hostname = HOST, cert_id = own.id, enabled = true } }, { __jsontype = "array" })
+      gate:api("PUT", base .. "/hostnames", { config = config })
+      assert.equal("own", subject(HOST))
+      assert.equal("zone", subject "other.example.com")
+      gate:restart()
+      assert.equal("own", subject(HOST))
+      gate:api("PUT", base .. "/settings", { enabled = false })
+      assert.not_equal(200, (gate:status { host = "other.example.com" }))
+      assert.equal("own", subject(HOST))
+      config[1].enabled = false
+      gate:api("PUT", base .. "/hostnames", { config = config })
+      assert.not_equal(200, (gate:status { host = HOST }))
+    end)
+
     it("is not reached without one, nor with one of another CA", function()
       assert.not_equal(200, (status_with(port, { terms = { ca = root.pem } })))
       local id = upload(certs.leaf(certs.ca("Stranger"), { cn = "gateway" }))

@@ -134,7 +134,7 @@ describe("moongate.admin.resources.custom_certificates", function()
       ["no key"] = { 2106, function() return { certificate = usual.pem } end },
       ["an unreadable key"] = { 2106, function() return { certificate = usual.pem, private_key = "x" } end },
       ["another's key"] = { 2200, function() return { certificate = usual.pem, private_key = other.key } end },
-      ["a request to make a key"] = { 21050, function() return { certificate = usual.pem, private_key = usual.key, custom_csr_id = "x" } end },
+      ["a request to make a key"] = { 21060, function() return { certificate = usual.pem, private_key = usual.key, custom_csr_id = "x" } end },
       ["an unknown bundle method"] = { 1002, function() return { certificate = usual.pem, private_key = usual.key, bundle_method = "x" } end },
       ["an unknown type"] = { 1002, function() return { certificate = usual.pem, private_key = usual.key, type = "x" } end },
       ["an unknown region"] = { 1002, function() return { certificate = usual.pem, private_key = usual.key, geo_restrictions = { label = "mars" } } end },
