@@ -12,7 +12,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 
-#define RING_SIZE (1024 * 1024) /* power of two */
+#define RING_SIZE (256 * 1024) /* power of two */
 #define LINE_MAX_BYTES (16 * 1024)
 #define VALUE_MAX_BYTES 1024
 #define WRITER_PERIOD_MS 50
