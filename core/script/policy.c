@@ -22,7 +22,7 @@
 /* Garbage counts against the ceiling too: when there is much, the collector must not wait until it has doubled. */
 #define GC_PAUSE 200
 #define GC_PAUSE_SHORT 110
-#define LINES_PER_SECOND 20
+#define LINES_PER_SECOND 100
 #define VALUE_DEPTH 4       /* of tables that pass between two states */
 #define VALUE_ELEMENTS 10000
 
