@@ -45,8 +45,12 @@ local function read_part(text)
   local head, body = text:match("^(.-)\r\n\r\n(.*)$")
   if not head then return nil end
   local part = { value = body, headers = {} }
-  for name, value in (head .. "\r\n"):gmatch("([^\r\n:]+):[ \t]*([^\r\n]*)\r\n") do
-    part.headers[lower(name)] = value
+  local start = 1
+  while start <= #head do -- line by line: a pattern over all of it would be quadratic for a stranger's line without a colon
+    local stop = find(head, "\r\n", start, true) or #head + 1
+    local name, value = sub(head, start, stop - 1):match("^([^:]+):[ \t]*(.*)$")
+    if name then part.headers[lower(name)] = value end
+    start = stop + 2
   end
   local disposition = part.headers["content-disposition"] or ""
   part.name, part.filename = parameter(disposition, "name"), parameter(disposition, "filename")

@@ -99,7 +99,7 @@ end
 function MAKE.cookies(head)
   local map = {}
   each_pair(head:get "cookie", ";", function(name, value)
-    name = name:match("^[ \t]*(.-)[ \t]*$"):gsub("+", " "):gsub("%%(%x%x)", unescape)
+    name = (name:match("^[ \t]*(.*[^ \t])") or ""):gsub("+", " "):gsub("%%(%x%x)", unescape)
     append(map, name, value)
   end)
   return map
@@ -121,7 +121,7 @@ end
 ---@param path string
 ---@return string
 function M.extension(path)
-  local segment = path:match("[^/]*$")
+  local segment = path:match("^.*/(.*)$") or path
   local stem, extension = segment:match("^(.*)%.([^.]*)$")
   if not stem or stem == "" then return "" end
   return lower(extension)

@@ -44,6 +44,13 @@ describe("moongate.body_fields", function()
       end
     end)
 
+    it("stays linear for a head without colons", function()
+      local begun = os.clock()
+      local noise = "--XX\r\n" .. ("a"):rep(60000) .. "\r" .. ("b"):rep(60000) .. "\r\n\r\nbody\r\n--XX--"
+      assert.equal("body", body_fields.multipart(noise, "multipart/form-data; boundary=XX").values[1])
+      assert.is_true(os.clock() - begun < 1)
+    end)
+
     it("reads a part that was cut off as far as it goes", function()
       local parts = body_fields.multipart(text:sub(1, 70), "multipart/form-data; boundary=XX")
       assert.equal(1, parts.values.n)

@@ -114,6 +114,16 @@ describe("moongate.http_fields", function()
     end
   end)
 
+  it("stays linear for cookies full of blanks and paths of one long segment", function()
+    local begun = os.clock()
+    for _ = 1, 20 do
+      request { path = "/" .. ("a"):rep(8000) .. "/x.html", headers = { { "Cookie", "a" .. (" "):rep(16000) .. "b=1" } } }
+      assert.equal("html", get "http.request.uri.path.extension")
+      assert.equal("1", get("http.request.cookies")["a" .. (" "):rep(16000) .. "b"][1])
+    end
+    assert.is_true(os.clock() - begun < 1)
+  end)
+
   it("puts the whole URI together, before and after normalisation", function()
     request { path = "/a/b", raw_path = "/%61/b", query = "x=1" }
     assert.equal("https://shop.example/a/b?x=1", get "http.request.full_uri")
