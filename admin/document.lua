@@ -9,7 +9,8 @@
 -- nil, lists | nil, trust_options | nil }.
 --   certificates[i] (of the zone, the preferred first): { hosts, kind = "EC" | "RSA", expires_on, and as a
 --     client_certificate below }; every name that one covers is among the hosts
---   hosts[i]: { name, trust = PEM texts | nil, origin | nil }
+--   hosts[i]: { name, trust = PEM texts | nil, origin | nil, forward = true | nil }; forward: the origin gets the client's
+--     certificate in Cf-Client-Cert-Der-Base64 and Cf-Client-Cert-Sha256
 --   trust_options | nil: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" }, … } }: what is revoked
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil }
 --   client_certificate (what we present): { certificates = PEM, private_key = sealed text, context = its row }
@@ -52,8 +53,9 @@ function M.build(tx, zone, memo)
   local trust, trust_options = document_trust.build(tx, zone)
   local named, origin_of = document_origins.build(tx, zone)
   local certificates, covered = server_certificates(tx, zone)
+  local forward = document_trust.forwarding(tx, zone)
   local names, seen = {}, {}
-  for _, set in ipairs { trust, named, covered } do
+  for _, set in ipairs { trust, named, covered, forward } do
     for name in pairs(set) do
       if not seen[name] then
         seen[name] = true
@@ -63,7 +65,9 @@ function M.build(tx, zone, memo)
   end
   table.sort(names)
   local hosts = {}
-  for index, name in ipairs(names) do hosts[index] = { name = name, trust = trust[name], origin = origin_of(name) } end
+  for index, name in ipairs(names) do
+    hosts[index] = { name = name, trust = trust[name], origin = origin_of(name), forward = forward[name] }
+  end
   local document = document_rules.build(tx, zone.id, memo or {})
   document.id, document.name, document.version, document.hosts = zone.id, zone.name, zone.generation, hosts
   document.certificates, document.trust_options = certificates, trust_options

@@ -1,8 +1,8 @@
 --- moongate.admin.document_trust — the part of a zone's document about its clients: which CAs each hostname trusts, and
 --- what is revoked under them.
 --
--- Called by admin/document.lua inside its transaction. A hostname may have uploaded CAs and the managed one of the
--- account; a certificate of any of them verifies. Equal lists are one shared table.
+-- Called by admin/document.lua inside its transaction. A hostname may have uploaded CAs, the managed one of the account
+-- and those of Access; a certificate of any of them verifies. Equal lists are one shared table.
 
 local M = {}
 
@@ -12,7 +12,9 @@ local function ids_by_host(tx, zone_id)
     .. "COALESCE(c.uploaded_on, m.created_on) AS since FROM hostname_associations a "
     .. "LEFT JOIN mtls_certificates c ON c.id = a.certificate_id "
     .. "LEFT JOIN managed_cas m ON m.id = a.certificate_id WHERE a.zone_id = ? "
-    .. "ORDER BY a.hostname, since DESC, id", zone_id)
+    .. "UNION ALL SELECT h.hostname, h.certificate_id, x.created_on FROM access_hostnames h "
+    .. "JOIN access_certificates x ON x.id = h.certificate_id WHERE h.zone_id = ? "
+    .. "ORDER BY 1, 3 DESC, 2", zone_id, zone_id)
   local ids = {}
   for _, row in ipairs(rows) do
     local list = ids[row.hostname] or {}
@@ -27,7 +29,9 @@ local function pems_by_id(tx, zone_id)
   for _, row in ipairs(tx:all("SELECT id, certificates AS pem FROM mtls_certificates WHERE id IN "
       .. "(SELECT certificate_id FROM hostname_associations WHERE zone_id = ?) "
       .. "UNION ALL SELECT id, certificate FROM managed_cas WHERE id IN "
-      .. "(SELECT certificate_id FROM hostname_associations WHERE zone_id = ?)", zone_id, zone_id)) do
+      .. "(SELECT certificate_id FROM hostname_associations WHERE zone_id = ?) "
+      .. "UNION ALL SELECT id, certificate FROM access_certificates WHERE id IN "
+      .. "(SELECT certificate_id FROM access_hostnames WHERE zone_id = ?)", zone_id, zone_id, zone_id)) do
     pems[row.id] = row.pem
   end
   return pems
@@ -42,6 +46,18 @@ local function denials_of(tx, zone_id)
     denials[index] = { ca = row.ca, serial = "0x" .. row.serial }
   end
   return denials
+end
+
+--- The hostnames whose origin is told about the client's certificate.
+---@param tx table
+---@param zone { id: string }
+---@return table<string, true>
+function M.forwarding(tx, zone)
+  local names = {}
+  for _, row in ipairs(tx:all("SELECT hostname FROM access_settings WHERE zone_id = ? AND forwarding = 1", zone.id)) do
+    names[row.hostname] = true
+  end
+  return names
 end
 
 --- Reads what a zone's hostnames trust.

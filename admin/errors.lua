@@ -80,6 +80,12 @@ M.catalogue = {
   client_certificate_revoked = { 400, 1407, "Certificate is already deleted" },
   client_certificate_quota = { 400, 1445, "Hit maximum certificate allocation: %d certificates per zone are allowed" },
   csr_unreadable = { 400, 1430, "Unable to parse CSR" },
+  -- CAs of Access
+  access_value = { 400, 12131, "Invalid value for %s: %s" },
+  access_certificate = { 400, 12131, "access.api.error.invalid_request: only CA certificates are possible" },
+  access_quota = { 400, 12130, "maximum number of certificates has been reached" },
+  access_in_use = { 409, 12132, "access.api.error.conflict: certificate has active associations" },
+  access_unknown = { 404, 12135, "access.api.error.not_found: certificate not found" },
   -- authenticated origin pulls
   origin_pull_value = { 400, 1415, "Invalid value for %s: %s" },
   origin_pull_config = { 400, 1415, "Invalid value for %s: %s" },
@@ -160,6 +166,7 @@ M.groups = {
   general = { json = "bad_json", value = "invalid" },
   tokens = { json = "token_json", value = "token_value" },
   certificates = { json = "certificate_json", value = "certificate_value" },
+  access = { json = "bad_json", value = "access_value" },
   origin_pulls = { json = "bad_json", value = "origin_pull_value" },
   custom_certificates = { json = "bad_json", value = "custom_certificate_value" },
   rulesets = { json = "ruleset_json", value = "rule_value" },

@@ -72,7 +72,9 @@ end
 function M.part(control, document)
   local pack, hosts = packers(control), json.array {}
   for index, host in ipairs(document.hosts) do
-    hosts[index] = json.object { name = host.name, trust = pack.trust(host.trust), origin = pack.origin(host.origin) }
+    hosts[index] = json.object {
+      name = host.name, trust = pack.trust(host.trust), origin = pack.origin(host.origin), forward = host.forward,
+    }
   end
   return {
     text = json.encode(json.object {

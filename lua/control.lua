@@ -116,6 +116,7 @@ local function describe(certificate)
     key = ffi.string(certificate.key),
     serial = ffi.string(certificate.serial),
     sha256 = ffi.string(certificate.sha256),
+    md5 = ffi.string(certificate.md5),
     subject = ffi.string(certificate.subject),
     issuer = ffi.string(certificate.issuer),
   }

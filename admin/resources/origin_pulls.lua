@@ -5,6 +5,7 @@
 -- Which one an origin gets is decided in moongate.admin.document_origins. Hostnames are associated by one PUT that
 -- names any number of them: all of its entries hold, or none.
 
+local associations = require "moongate.admin.resources.hostname_associations"
 local check = require "moongate.admin.check"
 local errors = require "moongate.admin.errors"
 local json = require "moongate.json"
@@ -179,6 +180,9 @@ local function read_entry(context, entry, index)
   local hostname, reason = check.hostname(entry.hostname)
   if hostname and not check.is_within(hostname, context.zone.name) then
     reason = "it is not in the zone " .. context.zone.name
+  elseif hostname then
+    local closer = associations.closer_zone(context.tx, hostname, context.zone.name)
+    reason = closer and "it belongs to the zone " .. closer
   end
   if reason then return bad_entry(index, "hostname", reason) end
   local kind = check.kind(entry.enabled == nil or entry.enabled)

@@ -187,9 +187,12 @@ local function ancestors(name)
   return above
 end
 
+-- Tables with names that a zone has something for.
+local NAMED = { "hostname_associations", "origins", "origin_pull_hostnames", "access_hostnames", "access_settings" }
+
 local function names_below(tx, zone_id, name)
   local length = #name + 1
-  for _, source in ipairs { "hostname_associations", "origins" } do
+  for _, source in ipairs(NAMED) do
     local row = tx:one(("SELECT hostname FROM %s WHERE zone_id = ? AND (hostname = ? OR substr(hostname, ?) = ?) "
       .. "LIMIT 1"):format(source), zone_id, name, -length, "." .. name)
     if row then return row.hostname end

@@ -19,6 +19,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.05_custom_certificates",
   require "moongate.admin.store.migrations.06_managed_ca",
   require "moongate.admin.store.migrations.07_origin_pulls",
+  require "moongate.admin.store.migrations.08_access",
 }
 
 local function identity_of(connection)

@@ -143,6 +143,8 @@ static const char *describe(struct moon_certificate *out, X509 *certificate) {
     out->key_allowed = moon_public_key_describe(out->key, X509_get_X509_PUBKEY(certificate));
     moon_assert(X509_digest(certificate, EVP_sha256(), digest, NULL) == 1);
     moon_hex_write(out->sha256, digest, sizeof digest, false);
+    moon_assert(X509_digest(certificate, EVP_md5(), digest, NULL) == 1);
+    moon_hex_write(out->md5, digest, 16, false);
     const ASN1_INTEGER *serial = X509_get0_serialNumber(certificate);
     BIGNUM *number = ASN1_INTEGER_to_BN(serial, NULL);
     char *decimal = number ? BN_bn2dec(number) : NULL;

@@ -26,6 +26,7 @@ struct moon_certificate {
     char key[48];           /* "RSA 2048", "EC prime256v1", … for messages */
     char serial[64];        /* decimal */
     char sha256[65];        /* lower-case hex of the DER's hash */
+    char md5[33];           /* the same; a name in an API, of no worth as a proof */
     char subject[2048];     /* comma-separated, last RDN first, RFC 2253 escaping, no blanks after commas */
     char issuer[2048];
 };

@@ -29,7 +29,7 @@ local function read_certificates(pem)
       is_ca = one.is_ca, self_issued = one.self_issued, signature_allowed = one.signature_allowed,
       key_allowed = one.key_allowed, not_before = tonumber(one.not_before), not_after = tonumber(one.not_after),
     }
-    for _, name in ipairs { "signature", "key", "serial", "sha256", "subject", "issuer" } do
+    for _, name in ipairs { "signature", "key", "serial", "sha256", "md5", "subject", "issuer" } do
       list[index][name] = ffi.string(one[name])
     end
   end

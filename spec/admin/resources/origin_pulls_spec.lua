@@ -229,6 +229,13 @@ describe("moongate.admin.resources.origin_pulls", function()
       end)
     end
 
+    it("of a zone in between are refused", function()
+      gate:zone "sub.heron.test"
+      local answer = associate { hostname = "a.sub.heron.test", cert_id = upload_host(one).id, enabled = true }
+      assert.equal(1415, first(answer).code)
+      assert.truthy(first(answer).message:find("belongs to the zone sub.heron.test", 1, true))
+    end)
+
     for title, body in pairs { ["no config"] = "{}", ["a config that is no list"] = '{"config":{}}', ["a config of texts"] = '{"config":["x"]}' } do
       it("refuse " .. title .. " with 1415", function()
         local answer = gate:call("PUT", base .. "/hostnames", body)

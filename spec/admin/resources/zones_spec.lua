@@ -99,6 +99,14 @@ describe("moongate.admin.resources.zones", function()
       assert.equal(200, create({ name = "xheron.test", account = { id = foreign } }).status)
     end)
 
+    it("refuses a zone around names that Access verifies in the zone above: they would be open", function()
+      gate:zone "heron.test"
+      local made = gate:call("POST", ("/accounts/%s/access/certificates"):format(gate.account_id),
+        { name = "x", certificate = require("spec.support.certs").ca("Access").pem, associated_hostnames = { "sub.heron.test" } })
+      assert.equal(201, made.status)
+      assert.equal(1116, first(create { name = "sub.heron.test" }).code)
+    end)
+
     it("refuses a zone around names that the zone above uses, for they would silently change hands", function()
       local zone = gate:zone "heron.test"
       gate:call("PUT", "/zones/" .. zone.id .. "/moongate/origins/a.sub.heron.test", { url = "http://127.0.0.1:9000" })

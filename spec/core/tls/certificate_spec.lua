@@ -20,7 +20,7 @@ local function read(pem, room)
     local c = list[i]
     out[i + 1] = { is_ca = c.is_ca, self_issued = c.self_issued, signature_allowed = c.signature_allowed,
       key_allowed = c.key_allowed, not_before = tonumber(c.not_before), not_after = tonumber(c.not_after) }
-    for _, name in ipairs { "signature", "key", "serial", "sha256", "subject", "issuer" } do
+    for _, name in ipairs { "signature", "key", "serial", "sha256", "md5", "subject", "issuer" } do
       out[i + 1][name] = ffi.string(c[name])
     end
   end
@@ -57,6 +57,7 @@ describe("tls.certificate", function()
       assert.equal("CN=Device Root,O=Heron Ltd,C=NO", told.issuer)
       assert.equal(told.issuer, told.subject)
       assert.equal(openssl("-fingerprint -sha256"):match("=(.*)"):gsub(":", ""):lower(), told.sha256)
+      assert.equal((openssl("-fingerprint -md5"):match("=(.*)"):gsub(":", ""):lower()), told.md5)
       assert.equal(30 * 86400, told.not_after - told.not_before)
       assert.is_true(math.abs(told.not_before - os.time()) < 60)
     end)
