@@ -17,7 +17,7 @@
 --   rules[i]: { id, ref, action, expression, enabled, action_parameters | nil, logging = false | nil }: the entry point of
 --     the zone; account_rules (that of its account) and firewall_rules are lists of the same kind and are run before it
 --   rulesets[id]: the rules of a custom ruleset that one of them executes
---   lists[name]: { kind = `ip`, `hostname` or `asn`, items = one text, blanks between } that one of them asks
+--   lists[name]: { kind = `ip`, `hostname` or `asn`, items = words of lua/rule_lists.lua } that one of them asks
 
 local check = require "moongate.admin.check"
 local document_origins = require "moongate.admin.document_origins"

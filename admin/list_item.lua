@@ -22,7 +22,7 @@ end
 ---@class moongate.admin.list_item
 ---@field sorts_as string items of one list are ordered by it, and no two have the same
 ---@field value any what the API shows under the name of the kind
----@field served string words for the workers, with blanks between
+---@field served string the word for the workers
 ---@field comment string|nil
 
 local READ = {}
@@ -42,15 +42,18 @@ function READ.ip(value)
     return nil, ("host bits are set; the network is %s/%d"):format(ip.format(ip.network(bytes, length)), length)
   end
   local canonical = ip.format(bytes) .. (length < family.bits and "/" .. length or "")
-  return { value = canonical, served = canonical, sorts_as = ("%02d%s/%03d"):format(#bytes, hex(bytes), length) }
+  local _, last = ip.parse_item(canonical)
+  return {
+    value = canonical, served = hex(bytes) .. hex(last), sorts_as = ("%02d%s/%03d"):format(#bytes, hex(bytes), length),
+  }
 end
 
 function READ.asn(value)
   if check.kind(value) ~= "integer" or value < 0 or value > 4294967295 then
     return nil, "expected a number from 0 to 4294967295"
   end
-  local digits = ("%.0f"):format(value)
-  return { value = value, served = digits, sorts_as = ("0"):rep(10 - #digits) .. digits }
+  local digits = ("%04x%04x"):format(math.floor(value / 65536), value % 65536)
+  return { value = value, served = digits .. digits, sorts_as = digits }
 end
 
 local HOSTNAME = {
@@ -70,10 +73,10 @@ function READ.hostname(value)
   local name, reason = check.hostname(rest or values.url_hostname)
   if not name then return nil, "url_hostname: " .. reason end
   local pattern = (star or "") .. name
-  local with_itself = star and values.exclude_exact_hostname == false
+  local with_itself = star ~= nil and values.exclude_exact_hostname == false
   return {
     value = json.object { url_hostname = pattern, exclude_exact_hostname = values.exclude_exact_hostname },
-    served = with_itself and pattern .. " " .. name or pattern, sorts_as = pattern,
+    served = pattern .. (with_itself and "!" or ""), sorts_as = pattern,
   }
 end
 

@@ -1,8 +1,8 @@
 -- moongate.blame: errors of policy files that name the file and the line.
 --
--- A mistake is noticed somewhere in our modules, but it is the policy's: the message gets the place of the policy's own line. Where
--- that is not known (the last call of a function leaves no trace in Lua), located() names the function. Used by everything that
--- policy files call.
+-- A mistake is noticed somewhere in our modules, but it is the policy's: the message gets the place of the policy's own
+-- line. Where that is not known (the last call of a function leaves no trace in Lua), located() names the function.
+-- Used by everything that policy files call.
 
 local getinfo = debug.getinfo
 local find, sub = string.find, string.sub -- not the methods, which count their steps in a state of policies

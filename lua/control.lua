@@ -222,8 +222,10 @@ local function rules_of(document)
   if reads_with ~= schema then
     reader, reads_with = section_rules.reader(schema), schema
   end
-  local text = section_rules.encode(document, digest)
-  local read, message = reader:read(text)
+  local text, message = section_rules.encode(document, digest)
+  if not text then return refusal("rules", message) end
+  local read
+  read, message = reader:read(text)
   if not read then return refusal("rules", message) end
   local proven
   proven, message = section_rules.prove(read)

@@ -1,8 +1,10 @@
--- moongate.headers: header fields as policy files see them: names without case, repeated fields kept, order kept, edits remembered.
+-- moongate.headers: header fields as policy files see them: names without case, repeated fields kept, order kept, edits
+-- remembered.
 --
--- A view is made over fields that C holds and read from there when it is first asked; what is changed stays in Lua until task.lua
--- hands it to C as names to take out and fields to add. Each name and value is checked when it is set, so that a mistake is
--- raised at the policy's line; http/write.c checks again when it writes. The view refuses use once its request has ended.
+-- A view is made over fields that C holds and read from there when it is first asked; what is changed stays in Lua
+-- until task.lua hands it to C as names to take out and fields to add. Each name and value is checked when it is set,
+-- so that a mistake is raised at the policy's line; http/write.c checks again when it writes. The view refuses use once
+-- its request has ended.
 
 local bridge = require "moongate.ffi"
 local proxy = require "moongate.proxy"
@@ -27,11 +29,12 @@ local function set_of(names)
 end
 
 -- Framing and connection are the gateway's business, in both directions.
-local FRAMING = "connection content-length keep-alive proxy-authenticate proxy-authorization proxy-connection te trailer "
-  .. "transfer-encoding upgrade http2-settings "
+local FRAMING = "connection content-length keep-alive proxy-authenticate proxy-authorization proxy-connection te "
+  .. "trailer transfer-encoding upgrade http2-settings "
 
 --- Fields that a policy cannot set, by direction.
-M.TO_ORIGIN = set_of(FRAMING .. "host expect cf-connecting-ip cf-ray cf-visitor cdn-loop x-forwarded-for x-forwarded-proto")
+M.TO_ORIGIN = set_of(FRAMING
+  .. "host expect cf-connecting-ip cf-ray cf-visitor cdn-loop x-forwarded-for x-forwarded-proto")
 M.TO_CLIENT = set_of(FRAMING .. "date cf-ray")
 
 ---@class moongate.headers.State
@@ -210,7 +213,9 @@ CLASS = proxy.class(META)
 ---@param frozen string|nil  why nothing can be changed
 ---@return moongate.Headers
 function M.new(read, refused, serial, frozen)
-  return proxy.new(CLASS, { read = read, refused = refused, serial = serial, frozen = frozen, removed = EMPTY, changed = false })
+  return proxy.new(CLASS, {
+    read = read, refused = refused, serial = serial, frozen = frozen, removed = EMPTY, changed = false,
+  })
 end
 
 local function inside(view)
@@ -239,7 +244,7 @@ function M.has(view, key)
   return joined(inside(view), key) ~= nil
 end
 
---- What was changed, for C: names to take out; fields to add as { name, value, name, value, … }. Nil where there is nothing.
+--- What was changed, for C: names to take out; fields to add as { name, value, name, value, … }. Nil where nothing was.
 ---@return string[]|nil removed
 ---@return string[]|nil added
 function M.changes(view)

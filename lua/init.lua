@@ -1,8 +1,9 @@
 -- moongate: what a policy file gets from require "moongate".
 --
--- One face per file, so that no file can change what another one sees; each function leads to the module that does the work. The
--- declarations (field, func, handler, on) and read_file are for the time the file is loaded, the rest is for requests. The manual
--- is docs/policy-files.md, the types for editors are in docs/moongate.meta.lua. Called by policy.lua.
+-- One face per file, so that no file can change what another one sees; each function leads to the module that does the
+-- work. The declarations (field, func, handler, on) and read_file are for the time the file is loaded, the rest is for
+-- requests. The manual is docs/policy-files.md, the types for editors are in docs/moongate.meta.lua. Called by
+-- policy.lua.
 
 local blame = require "moongate.blame"
 local kv = require "moongate.kv"

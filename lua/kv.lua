@@ -1,7 +1,8 @@
--- moongate.kv: the small table that the policies of all workers share (core/script/kv.c): texts and numbers by key, with an end.
+-- moongate.kv: the small table that the policies of all workers share (core/script/kv.c): texts and numbers by key,
+-- with an end.
 --
--- In memory only, bounded: when it is full, what was not used for longest makes room. incr() is one step for all workers, which
--- is what counters and rate limits need. Called by policy files; each call holds a lock for one copy.
+-- In memory only, bounded: when it is full, what was not used for longest makes room. incr() is one step for all
+-- workers, which is what counters and rate limits need. Called by policy files; each call holds a lock for one copy.
 
 local bridge = require "moongate.ffi"
 local raise = require("moongate.blame").raise

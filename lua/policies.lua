@@ -1,8 +1,9 @@
--- moongate.policies: policy files as everybody else sees them: the fields and functions that they declare, and whether they load.
+-- moongate.policies: policy files as everybody else sees them: the fields and functions that they declare, and whether
+-- they load.
 --
--- The files run in states of their own (policy_state.lua); what they declare comes here as JSON and goes into the table of fields,
--- in the control state (names and types) and in each worker's state of rules (with a function that asks). check() is for the
--- command line. Runs no policy itself.
+-- The files run in states of their own (policy_state.lua); what they declare comes here as JSON and goes into the table
+-- of fields, in the control state (names and types) and in each worker's state of rules (with a function that asks).
+-- check() is for the command line. Runs no policy itself.
 
 local fields = require "moongate.fields"
 local json = require "moongate.json"
@@ -52,8 +53,9 @@ function M.check(config)
     list[i - 1].data, list[i - 1].len = ffi.cast("const char *", path), #path
   end
   local diag = ffi.new("struct moon_diag[1]")
-  if bridge.C.moon_ffi_policy_check(list, #paths, config.policy_budget_ms, config.policy_jit, diag) == 0 then return true end
-  return nil, ffi.string(diag[0].text)
+  local rc = bridge.C.moon_ffi_policy_check(list, #paths, config.policy_budget_ms, config.policy_jit, diag)
+  if rc ~= 0 then return nil, ffi.string(diag[0].text) end
+  return true
 end
 
 return M

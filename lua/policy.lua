@@ -1,7 +1,8 @@
 -- moongate.policy: loads an operator's policy file in an environment of its own and runs it once.
 --
--- The file is text; it finds the globals of sandbox.lua and may require "moongate" and nothing else. What it declares goes to
--- registry.lua. A mistake is raised as "FILE:LINE: message". Called by policy_state.lua at the start of each state.
+-- The file is text; it finds the globals of sandbox.lua and may require "moongate" and nothing else. What it declares
+-- goes to registry.lua. A mistake is raised as "FILE:LINE: message". Called by policy_state.lua at the start of each
+-- state.
 
 local blame = require "moongate.blame"
 local moongate = require "moongate"

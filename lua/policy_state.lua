@@ -1,8 +1,9 @@
--- moongate.policy_state: the few functions that core/script/policy.c and task.c call in a state of policies. Nothing else in it is
--- called from C.
+-- moongate.policy_state: the few functions that core/script/policy.c and task.c call in a state of policies. Nothing
+-- else in it is called from C.
 --
--- open() loads the policy files and closes the registry; C keeps what it returns. Requests, answers and their ends go to task.lua;
--- value() is how the rules of this thread, which run in another state, ask for a policy's field or function.
+-- open() loads the policy files and closes the registry; C keeps what it returns. Requests, answers and their ends go
+-- to task.lua; value() is how the rules of this thread, which run in another state, ask for a policy's field or
+-- function.
 
 local bridge = require "moongate.ffi"
 local json = require "moongate.json"
@@ -35,7 +36,9 @@ local function declared_functions()
   for i, func in ipairs(registry.functions) do
     local params = {}
     for k, kind in ipairs(func.params) do params[k] = kind.name end
-    list[i] = json.object { name = func.name, params = json.array(params), returns = func.returns.name, help = func.help }
+    list[i] = json.object {
+      name = func.name, params = json.array(params), returns = func.returns.name, help = func.help,
+    }
   end
   return json.array(list)
 end

@@ -1,8 +1,9 @@
--- moongate.proxy: objects whose inside policies cannot see: userdata without memory of their own, with a Lua table behind them.
+-- moongate.proxy: objects whose inside policies cannot see: userdata without memory of their own, with a Lua table
+-- behind them.
 --
--- The table is the userdata's environment, which only the debug library can reach, and policies have none. So there is nothing to
--- walk through with next or rawget, no weak table to keep, and an object is collected with its state whatever that holds. Used
--- by request.lua, response.lua and headers.lua.
+-- The table is the userdata's environment, which only the debug library can reach, and policies have none. So there is
+-- nothing to walk through with next or rawget, no weak table to keep, and an object is collected with its state
+-- whatever that holds. Used by request.lua, response.lua and headers.lua.
 
 local getfenv, setfenv = debug.getfenv, debug.setfenv
 local newproxy = newproxy

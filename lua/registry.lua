@@ -1,8 +1,9 @@
--- moongate.registry: what the policy files of this state declare: fields and functions for rules, content handlers, callbacks.
+-- moongate.registry: what the policy files of this state declare: fields and functions for rules, content handlers,
+-- callbacks.
 --
--- Filled by lua/init.lua while the files are loaded, then closed: the control plane checks expressions against these names and the
--- workers compile with them, so they are the same for good. policy_state.lua and task.lua read it. A mistake in a declaration is
--- raised as a text. Holds nothing of any request.
+-- Filled by lua/init.lua while the files are loaded, then closed: the control plane checks expressions against these
+-- names and the workers compile with them, so they are the same for good. policy_state.lua and task.lua read it. A
+-- mistake in a declaration is raised as a text. Holds nothing of any request.
 
 local blame = require "moongate.blame"
 local fields = require "moongate.fields"
@@ -86,8 +87,8 @@ end
 local function type_of(what, text)
   local found = types.parse(type(text) == "string" and WORDS[text] or text)
   if not found then
-    fail("moongate.%s: %q is no type; there are string, boolean, integer, ip, Array<String>, Map<String> and so on", what,
-      tostring(text))
+    fail("moongate.%s: %q is no type; there are string, boolean, integer, ip, Array<String>, Map<String> and so on",
+      what, tostring(text))
   end
   return found
 end
@@ -128,7 +129,9 @@ end
 local function check_function_name(name)
   check_name("func", name)
   local language = fields.schema()
-  if language.functions[name] or language.fields[name] then fail("moongate.func: the rules language has %q already", name) end
+  if language.functions[name] or language.fields[name] then
+    fail("moongate.func: the rules language has %q already", name)
+  end
   for _, list in ipairs { M.functions, M.fields } do
     for _, known in ipairs(list) do
       if known.name == name then fail("moongate.func: there is a function or field %q already", name) end
@@ -139,14 +142,16 @@ end
 --- A function of rules: moongate.func { name, params, returns, call, help }.
 function M.add_function(given)
   check_open "func"
-  check_members("func", given, { name = "string", params = "table?", returns = "string", help = "string?", call = "function" })
+  check_members("func", given, {
+    name = "string", params = "table?", returns = "string", help = "string?", call = "function",
+  })
   check_room("func", M.functions)
   check_function_name(given.name)
   local params = {}
   for i, param in ipairs(given.params or {}) do params[i] = type_of("func", param) end
   M.functions[#M.functions + 1] = {
-    name = given.name, params = params, returns = type_of("func", given.returns), help = given.help or "", call = given.call,
-    at = blame.place_of(given.call),
+    name = given.name, params = params, returns = type_of("func", given.returns), help = given.help or "",
+    call = given.call, at = blame.place_of(given.call),
   }
 end
 

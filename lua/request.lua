@@ -1,9 +1,10 @@
--- moongate.request: the request as policy files see it: every field of the rules language by its name, header fields, its body.
+-- moongate.request: the request as policy files see it: every field of the rules language by its name, header fields,
+-- its body.
 --
--- Fields are read through the accessors of lua/fields.lua over the facts that C puts at a fixed address for the request whose
--- turn it is; req.cf.tls_client_auth.cert_verified walks tables that were made at start and allocates nothing. A request object
--- belongs to one request: used in another one's turn, or after its end, it raises an error. Made by task.lua and
--- policy_state.lua; changes nothing but what the view of its headers remembers.
+-- Fields are read through the accessors of lua/fields.lua over the facts that C puts at a fixed address for the request
+-- whose turn it is; req.cf.tls_client_auth.cert_verified walks tables that were made at start and allocates nothing. A
+-- request object belongs to one request: used in another one's turn, or after its end, it raises an error. Made by
+-- task.lua and policy_state.lua; changes nothing but what the view of its headers remembers.
 
 local blame = require "moongate.blame"
 local bridge = require "moongate.ffi"
@@ -94,8 +95,8 @@ local function new_node(name)
   return node
 end
 
--- Fields that are the beginning of others, and are written as such: their own text is had by req["http.request.uri"]. Of all other
--- fields the dots give the value, whatever begins with their name.
+-- Fields that are the beginning of others, and are written as such: their own text is had by req["http.request.uri"].
+-- Of all other fields the dots give the value, whatever begins with their name.
 local FOLDERS = { ["http.request.uri"] = true, ["raw.http.request.uri"] = true }
 
 local function place(name, accessor)
@@ -140,6 +141,9 @@ local function accessor_of(field)
   return readable(field.type, field.access)
 end
 
+-- Fields that the turn has already.
+local AT_HAND = { ["http.host"] = "host", ["http.request.method"] = "method", ["http.request.uri.path"] = "path" }
+
 local evaluate -- set by attach: runs a policy's function where nothing may wait
 
 local function custom_accessor(index, field)
@@ -175,7 +179,7 @@ function M.attach(struct, options)
     if accessors[field.name] then error(("the field %q is the rules language's own"):format(field.name), 0) end
     accessors[field.name] = custom_accessor(index, field)
   end
-  for name, member in pairs { ["http.host"] = "host", ["http.request.method"] = "method", ["http.request.uri.path"] = "path" } do
+  for name, member in pairs(AT_HAND) do
     local accessor = accessors[name]
     accessors[name] = function() return turn[member] or accessor() end
   end

@@ -54,8 +54,9 @@ local function check_status(state, status)
   if type(status) ~= "number" or status % 1 ~= 0 or status < 200 or status > 599 then
     raise(("the status must be a whole number from 200 to 599, not %s"):format(tostring(status)))
   end
-  if state.from_origin and status ~= state.status and (BODILESS[status] or BODILESS[state.status] or state.status < 200) then
-    raise(("the origin's status %d cannot become %d: one has a body and the other has not"):format(state.status, status))
+  local old = state.status
+  if state.from_origin and status ~= old and (BODILESS[status] or BODILESS[old] or old < 200) then
+    raise(("the origin's status %d cannot become %d: one has a body and the other has not"):format(old, status))
   end
   return status
 end
@@ -116,7 +117,9 @@ end
 --- The answer of a policy to come.
 ---@return moongate.Response
 function M.new()
-  return proxy.new(CLASS, { from_origin = false, serial = turn.serial, sent = false, blocked = false, body = "", read = no_fields })
+  return proxy.new(CLASS, {
+    from_origin = false, serial = turn.serial, sent = false, blocked = false, body = "", read = no_fields,
+  })
 end
 
 --- An origin's answer.

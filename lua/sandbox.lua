@@ -1,10 +1,10 @@
--- moongate.sandbox: what a policy file finds around it: a table of globals of its own, with what cannot hold a thread or reach
--- out of the policy.
+-- moongate.sandbox: what a policy file finds around it: a table of globals of its own, with what cannot hold a thread
+-- or reach out of the policy.
 --
--- Left out: everything that reads, writes, loads or looks inside (io, most of os, debug, package, ffi, load, getfenv, string.dump,
--- coroutine: waiting is moongate.sleep's business). The rest is bounded: a hook cannot interrupt a C function, so no single call may
--- take long. Patterns go to core/script/pattern.c, which counts its steps. Used by policy.lua, once per file; runs in the state of
--- policies only, whose strings get the bounded methods too.
+-- Left out: everything that reads, writes, loads or looks inside (io, most of os, debug, package, ffi, load, getfenv,
+-- string.dump, coroutine: waiting is moongate.sleep's business). The rest is bounded: a hook cannot interrupt a C
+-- function, so no single call may take long. Patterns go to core/script/pattern.c, which counts its steps. Used by
+-- policy.lua, once per file; runs in the state of policies only, whose strings get the bounded methods too.
 
 local bridge = require "moongate.ffi"
 local log = require "moongate.log"
@@ -14,8 +14,8 @@ local bit = require "bit"
 local raise = require("moongate.blame").raise
 
 local concat, format, rep, sort, sub = table.concat, string.format, string.rep, table.sort, string.sub
-local error, getmetatable, pcall, select, setmetatable, tonumber, tostring, type, xpcall = error, getmetatable, pcall, select,
-  setmetatable, tonumber, tostring, type, xpcall
+local error, getmetatable, pcall, select, setmetatable = error, getmetatable, pcall, select, setmetatable
+local tonumber, tostring, type, xpcall = tonumber, tostring, type, xpcall
 
 local M = {}
 
@@ -39,7 +39,8 @@ local function check_text(value, name, position)
   if kind == "number" then
     value = tostring(value)
   elseif kind ~= "string" then
-    raise(format("bad argument #%d to '%s' (string expected, got %s)", position, name, value == nil and "no value" or kind))
+    local got = value == nil and "no value" or kind
+    raise(format("bad argument #%d to '%s' (string expected, got %s)", position, name, got))
   end
   if #value > TEXT_MAX then
     raise(format("bad argument #%d to '%s' (longer than %d bytes)", position, name, TEXT_MAX))
@@ -292,9 +293,9 @@ function M.environment(require)
   local numbers = copy(math)
   for name in pairs(MATH_LEFT_OUT) do numbers[name] = nil end
   local environment = {
-    assert = assert, error = error, getmetatable = getmetatable, ipairs = ipairs, next = next, pairs = pairs, pcall = protected,
-    print = print_line, rawequal = rawequal, rawget = rawget, rawset = rawset, require = require, select = select,
-    setmetatable = setmetatable, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
+    assert = assert, error = error, getmetatable = getmetatable, ipairs = ipairs, next = next, pairs = pairs,
+    pcall = protected, print = print_line, rawequal = rawequal, rawget = rawget, rawset = rawset, require = require,
+    select = select, setmetatable = setmetatable, tonumber = tonumber, tostring = tostring, type = type, unpack = unpack,
     xpcall = protected_with, _VERSION = _VERSION,
     string = copy(text), table = copy(list), math = numbers, bit = copy(bit),
     os = { clock = os.clock, date = os.date, difftime = os.difftime, time = os.time },

@@ -6,7 +6,7 @@
 -- encode() is the control plane's, read() everybody's: who proves rules reads them just as the workers will.
 --
 -- The text: one line of JSON { phases = { PHASE = [ { kind, part } ] }, rulesets = { id = part }, lists = { name = { kind, part } },
--- parts = [ { digest, length } ] }, then the bytes of the parts. A part is a JSON array of rules, or the items of a list.
+-- parts = [ { digest, length } ] }, then the bytes of the parts. A part is a JSON array of rules, or a packed list (rule_lists.lua).
 
 local json = require "moongate.json"
 local rule_lists = require "moongate.rule_lists"
@@ -52,7 +52,8 @@ local ENTRIES = { { "firewall", "firewall_rules" }, { "account", "account_rules"
 ---@param document { rules: table[], account_rules: table[]|nil, firewall_rules: table[]|nil, rulesets: table<string, table[]>|nil,
 ---  lists: table<string, { kind: string, items: string }>|nil }  moongate.admin.document says more
 ---@param digest fun(text: string): string  the same for equal texts only
----@return string
+---@return string|nil
+---@return string|nil message  about a list that is none
 function M.encode(document, digest)
   local parts = parts_of(digest)
   local entries, rulesets, lists = json.array {}, json.object {}, json.object {}
@@ -64,7 +65,9 @@ function M.encode(document, digest)
   end
   for id, list in pairs(document.rulesets or {}) do rulesets[id] = parts.add(text_of(list)) end
   for name, list in pairs(document.lists or {}) do
-    lists[name] = json.object { kind = list.kind, part = parts.add(list.items) }
+    local packed, message = rule_lists.pack(list.kind, list.items)
+    if not packed then return nil, ("list %s: %s"):format(name, message) end
+    lists[name] = json.object { kind = list.kind, part = parts.add(packed) }
   end
   local head = json.object {
     phases = json.object { [PHASE] = entries }, rulesets = rulesets, lists = lists, parts = parts.list,
@@ -96,9 +99,8 @@ local function rules_from(self, kind, text)
   return part, message
 end
 
-local function list_from(_, kind, text)
-  local contains, message = rule_lists.new(kind, text)
-  return contains and { type = rule_lists.TYPES[kind], contains = contains }, message
+local function list_from(_, kind, packed)
+  return { type = rule_lists.TYPES[kind], contains = rule_lists.new(kind, packed) }
 end
 
 -- The texts of the parts by number; nil when the lengths do not add up.
@@ -134,8 +136,7 @@ local function gather(self, head, parts)
     if message then return nil, ("ruleset %s: %s"):format(id, message) end
   end
   for name, list in pairs(head.lists) do
-    section.lists[name], message = obtain(self, list_from, list.kind, parts[list.part])
-    if message then return nil, ("list %s: %s"):format(name, message) end
+    section.lists[name] = obtain(self, list_from, list.kind, parts[list.part])
   end
   return section
 end

@@ -1,8 +1,9 @@
 -- moongate.task: how a request goes through the policy files, and how their functions wait without holding the worker.
 --
--- All callbacks of on("request") and the handler of a request run in one coroutine. When one of them waits (sleep, fetch, body),
--- C has armed what wakes it (core/script/task.c), the coroutine yields, and resume() goes on with it later, in the request's own
--- turn. Coroutines that came to their end are used again. Called by policy_state.lua only; raises what a policy raises.
+-- All callbacks of on("request") and the handler of a request run in one coroutine. When one of them waits (sleep,
+-- fetch, body), C has armed what wakes it (core/script/task.c), the coroutine yields, and resume() goes on with it
+-- later, in the request's own turn. Coroutines that came to their end are used again. Called by policy_state.lua only;
+-- raises what a policy raises.
 
 local blame = require "moongate.blame"
 local bridge = require "moongate.ffi"
@@ -249,7 +250,9 @@ end
 --- Waits.
 ---@param seconds number
 function M.sleep(seconds)
-  if type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds then raise("moongate.sleep expects a number of seconds") end
+  if type(seconds) ~= "number" or seconds < 0 or seconds ~= seconds then
+    raise("moongate.sleep expects a number of seconds")
+  end
   waiter("moongate.sleep")
   check_begun(C.moon_ffi_task_sleep(policy, seconds, diag))
   wait()
@@ -269,7 +272,9 @@ end
 
 -- ---- fetching ----
 
-local FETCH = { url = "string", method = "string", headers = "table", body = "string", timeout = "number", ca = "string" }
+local FETCH = {
+  url = "string", method = "string", headers = "table", body = "string", timeout = "number", ca = "string",
+}
 local OURS = headers.TO_ORIGIN
 
 local function check_options(options)
@@ -288,7 +293,9 @@ end
 
 local function split(url)
   local base, target = url:match("^(https?://[^/?#%s]+)([^#%s]*)$")
-  if not base then raise(("moongate.fetch: %q is no URL: http://host[:port]/path or https://… is expected"):format(url)) end
+  if not base then
+    raise(("moongate.fetch: %q is no URL: http://host[:port]/path or https://… is expected"):format(url))
+  end
   if target:sub(1, 1) ~= "/" then target = "/" .. target end
   return base, target
 end
@@ -345,7 +352,8 @@ local function route(url, options)
   if type(url) ~= "string" then raise("req:route() expects the URL of an origin") end
   for key, value in pairs(options or {}) do
     if type(value) ~= ROUTE[key] then
-      raise(ROUTE[key] and ("req:route(): %s must be a text"):format(key) or ("req:route(): unknown member %q"):format(tostring(key)))
+      local why = ROUTE[key] and "req:route(): %s must be a text" or "req:route(): unknown member %s"
+      raise(why:format(tostring(key)))
     end
   end
   options = options or {}
@@ -361,7 +369,7 @@ end
 local NOTHING = {}
 
 --- Asks another server and waits for its whole answer.
----@param options { url: string, method: string|nil, headers: table|nil, body: string|nil, timeout: number|nil, ca: string|nil }
+---@param options moongate.FetchOptions  docs/moongate.meta.lua
 ---@return { status: integer, headers: moongate.Headers, body: string }|nil
 ---@return string|nil why there is no answer
 function M.fetch(options)

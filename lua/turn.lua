@@ -1,7 +1,8 @@
--- moongate.turn: whose turn it is in a state of policies: one table that the entries from C fill and everybody else reads.
+-- moongate.turn: whose turn it is in a state of policies: one table that the entries from C fill and everybody else
+-- reads.
 --
--- Set by task.lua and policy_state.lua at the beginning of each stretch. What a policy keeps of one request and uses in another
--- one's turn is found out by the serial.
+-- Set by task.lua and policy_state.lua at the beginning of each stretch. What a policy keeps of one request and uses in
+-- another one's turn is found out by the serial.
 
 ---@class moongate.turn
 ---@field serial number       of the request; 0: none

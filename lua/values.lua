@@ -1,7 +1,8 @@
 -- moongate.values: values of the rules language as policy files write them, and back.
 --
--- Policies use plain Lua: addresses are texts, arrays are lists. The rules engine uses bytes and counted lists (rules/types.lua).
--- What a policy returns is checked here against the type that it declared, before any rule sees it. Pure.
+-- Policies use plain Lua: addresses are texts, arrays are lists. The rules engine uses bytes and counted lists
+-- (rules/types.lua). What a policy returns is checked here against the type that it declared, before any rule sees it.
+-- Pure.
 
 local integer = require "moongate.rules.integer"
 local ip = require "moongate.rules.ip"

@@ -28,8 +28,8 @@ local COLUMNS = "id, sorts_as, value, comment, created_on, modified_on"
 
 -- kind → what `search` means: a condition and its value
 local SEARCH = {
-  ip = function(text) return "substr(served, 1, length(?)) = ?", { text:lower(), text:lower() } end,
-  asn = function(text) return "served = ?", { text } end,
+  ip = function(text) return "substr(value, 2, length(?)) = ?", { text:lower(), text:lower() } end, -- behind its quote
+  asn = function(text) return "value = ?", { text } end,
   hostname = function(text) return "instr(sorts_as, ?) > 0", { text:lower() } end,
   redirect = function(text) return "instr(sorts_as, ?) > 0", { text } end,
 }

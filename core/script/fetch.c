@@ -58,7 +58,8 @@ static void finish(struct moon_fetch *fetch, bool clean, const char *failure, co
     fetch->done(fetch->data);
 }
 
-/* In pieces: what is put together for an origin in one go has a ceiling. A failure is told by the origin's own event. */
+/* In pieces: what is put together for an origin in one go has a ceiling. A failure is told by the origin's own event.
+ */
 static void send_request(struct moon_fetch *fetch) {
     struct moon_str rest = moon_buf_view(&fetch->bytes);
     fetch->connected = true;
@@ -97,8 +98,8 @@ static bool read_head(struct moon_fetch *fetch, struct moon_str *rest) {
         int length = moon_http_scan(all, &fetch->scanned, &limits);
         if (length == 0)
             return false;
-        if (length < 0 || moon_http_parse_response(head, moon_str(all.data, (size_t)length), &limits, fetch->is_head,
-                                                   &reason) != 0) {
+        if (length < 0 ||
+            moon_http_parse_response(head, moon_str(all.data, (size_t)length), &limits, fetch->is_head, &reason) != 0) {
             finish(fetch, false, "the answer's head is malformed or too large", reason);
             return false;
         }

@@ -12,7 +12,7 @@
 
 /* ffi: begin */
 struct moon_pattern_capture {
-    size_t begin; /* offset of its first byte */
+    size_t begin;  /* offset of its first byte */
     ptrdiff_t len; /* -1: a position capture */
 };
 

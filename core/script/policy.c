@@ -15,15 +15,15 @@
 #define MEMORY_RESERVE (256u * 1024)
 #define KV_BYTES (32u * 1024 * 1024)
 #define LOAD_MS 2000
-#define STRETCHES 10        /* a request may use this many budgets in all: the hard stop */
-#define SHORT_NS 500000     /* a stretch that the thread's clock is not asked about */
+#define STRETCHES 10    /* a request may use this many budgets in all: the hard stop */
+#define SHORT_NS 500000 /* a stretch that the thread's clock is not asked about */
 #define HOOK_INSTRUCTIONS 100
 #define PATTERN_STEPS 2000000 /* per stretch; some tens of nanoseconds each */
 /* Garbage counts against the ceiling too: when there is much, the collector must not wait until it has doubled. */
 #define GC_PAUSE 200
 #define GC_PAUSE_SHORT 110
 #define LINES_PER_SECOND 100
-#define VALUE_DEPTH 4       /* of tables that pass between two states */
+#define VALUE_DEPTH 4 /* of tables that pass between two states */
 #define VALUE_ELEMENTS 10000
 
 /* ---- what all threads share ---- */
@@ -96,8 +96,8 @@ static bool find_place(lua_State *L, char *place, size_t size) {
     return in_library;
 }
 
-/* CPU time of the stretch so far, ns. The thread's clock is dear, and most stretches are over before it is worth asking:
- * it is asked first when a little of the other clock has passed, which counts as it is. */
+/* CPU time of the stretch so far, ns. The thread's clock is dear, and most stretches are over before it is worth
+ * asking: it is asked first when a little of the other clock has passed, which counts as it is. */
 static uint64_t used(struct moon_policy *policy) {
     uint64_t elapsed = clock_ns(CLOCK_MONOTONIC) - policy->begun;
     if (elapsed < SHORT_NS)

@@ -28,13 +28,13 @@ struct moon_kv;
 
 /* Filled by C before it enters; read by Lua at a fixed address. Views are valid during the stretch. */
 struct moon_policy_call {
-    bool exhausted;                      /* the stretch has used up its time: every error is that one */
-    uint32_t steps;                      /* left for patterns in this stretch */
+    bool exhausted; /* the stretch has used up its time: every error is that one */
+    uint32_t steps; /* left for patterns in this stretch */
     struct moon_facts facts;
-    unsigned status;                     /* of the answer at hand: the origin's, or a fetched one */
+    unsigned status; /* of the answer at hand: the origin's, or a fetched one */
     const struct moon_http_field *fields;
     size_t field_count;
-    struct moon_str body;                /* of the request, or of the fetched answer */
+    struct moon_str body; /* of the request, or of the fetched answer */
 };
 
 /* Whether a field may be written (http/write.h): 0; 1 the name is no token; 2 the value has a byte that must not be. */
@@ -54,7 +54,7 @@ struct moon_policies {
     size_t count;
     unsigned budget_ms;
     bool jit;
-    const char *source_dir;         /* borrowed; as script/vm.h */
+    const char *source_dir; /* borrowed; as script/vm.h */
     struct moon_kv *kv;
     struct moon_tls_client *client; /* the system's CAs, for fetches; NULL when they cannot be read */
 };
@@ -84,30 +84,30 @@ struct moon_policy {
     size_t memory;
     struct moon_log_channel *log;
     struct moon_policy_call call;
-    char *declared; /* JSON: the fields and functions for rules */
+    char *declared;     /* JSON: the fields and functions for rules */
     bool has_requests;  /* something is to be asked about each request */
     bool has_responses; /* and about each answer */
 
     bool inside;
-    bool starved;     /* an allocation was refused in this stretch */
-    uint64_t begun;     /* ns of the monotonic clock */
-    uint64_t begun_cpu; /* ns of the thread's clock at that time, as far as it is known; 0: not asked yet */
-    uint64_t allowed; /* of this stretch, ns */
+    bool starved;        /* an allocation was refused in this stretch */
+    uint64_t begun;      /* ns of the monotonic clock */
+    uint64_t begun_cpu;  /* ns of the thread's clock at that time, as far as it is known; 0: not asked yet */
+    uint64_t allowed;    /* of this stretch, ns */
     char exhausted[256]; /* the message, once call.exhausted */
-    uint64_t spent;   /* in earlier stretches of this request, ns */
+    uint64_t spent;      /* in earlier stretches of this request, ns */
 
     const struct moon_facts *facts; /* the worker's; NULL in the control plane */
     bool has_facts;                 /* call.facts is of the present request */
     double serial;                  /* of the present request */
     double last_serial;
-    struct moon_request *request;   /* the present one, while Lua may ask for it */
+    struct moon_request *request; /* the present one, while Lua may ask for it */
     unsigned tasks;
 
     struct moon_origin_terms *origins[MOON_POLICY_ORIGINS];
     char *origin_keys[MOON_POLICY_ORIGINS];
     unsigned next_origin;
 
-    time_t told; /* the second of the last line about a failure */
+    time_t told;         /* the second of the last line about a failure */
     unsigned told_lines; /* in that second */
     unsigned suppressed;
 };

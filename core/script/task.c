@@ -26,7 +26,7 @@ struct moon_task {
     struct moon_policy *policy;
     struct moon_request *request; /* NULL once it has ended */
     double serial;
-    uint64_t spent; /* CPU ns in the stretches so far */
+    uint64_t spent;          /* CPU ns in the stretches so far */
     struct moon_facts facts; /* the request's own, once it is kept */
     uv_timer_t timer;
     uint64_t deadline; /* loop ms: all waiting ends */
@@ -484,14 +484,15 @@ int moon_ffi_task_fetch(struct moon_policy *policy, const struct moon_ffi_fetch 
     moon_buf_init(&bytes, FETCH_HEAD_MAX + FETCH_BODY_MAX);
     int rc = write_request(&bytes, fetch);
     if (rc) {
-        moon_diag_set(diag, "", rc == MOON_ETOOBIG ? "the request is too large"
-                                                   : "method, URL or a field has a character that must not be there");
+        moon_diag_set(diag, "",
+                      rc == MOON_ETOOBIG ? "the request is too large"
+                                         : "method, URL or a field has a character that must not be there");
     } else {
         struct moon_task *task = park(policy, WAIT_FETCH, milliseconds(fetch->seconds), diag);
         if (task)
             task->fetch = moon_fetch_open(worker_of(task->request), terms, &bytes,
-                                          moon_str_equal(fetch->method, MOON_STR("HEAD")),
-                                          is_idempotent(fetch->method), FETCH_BODY_MAX, on_fetched, task);
+                                          moon_str_equal(fetch->method, MOON_STR("HEAD")), is_idempotent(fetch->method),
+                                          FETCH_BODY_MAX, on_fetched, task);
         else
             rc = MOON_EREFUSED;
     }

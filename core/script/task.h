@@ -1,7 +1,7 @@
 /* script/task.h — what policy files do with requests: the hooks of gate/hooks.h, and coroutines that wait. A task is a
- * request that the policies have to come back to: parked on a timer, on a fetch or on its own body, or on the way to its
- * origin while the answer is still to be asked about. Resumed from the loop, on the worker's own thread, within a turn
- * of the request's connection. A task ends with its request, whatever it was waiting for. */
+ * request that the policies have to come back to: parked on a timer, on a fetch or on its own body, or on the way to
+ * its origin while the answer is still to be asked about. Resumed from the loop, on the worker's own thread, within a
+ * turn of the request's connection. A task ends with its request, whatever it was waiting for. */
 #ifndef MOON_SCRIPT_TASK_H
 #define MOON_SCRIPT_TASK_H
 
@@ -17,7 +17,7 @@ struct moon_ffi_fetch {
     struct moon_str base;   /* "https://host:port" */
     struct moon_str target; /* "/path?query" */
     struct moon_str method;
-    struct moon_str ca;     /* PEM instead of the system's CAs; empty: those */
+    struct moon_str ca; /* PEM instead of the system's CAs; empty: those */
     const struct moon_http_field *fields;
     size_t field_count;
     struct moon_str body;

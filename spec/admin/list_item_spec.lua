@@ -11,8 +11,12 @@ describe("moongate.admin.list_item", function()
     it(("brings %s to its one form"):format(case[1]), function()
       local one = assert(read("ip", case[1]))
       assert.equal(case[2], one.value)
-      assert.equal(case[2], one.served)
     end)
+  end
+
+  for text, served in pairs { ["192.0.2.7"] = "c0000207c0000207", ["10.0.0.0/8"] = "0a0000000affffff",
+    ["2001:db8::/32"] = "20010db8" .. ("0"):rep(24) .. "20010db8" .. ("f"):rep(24) } do
+    it(("serves %s as its first and its last address"):format(text), function() assert.equal(served, read("ip", text).served) end)
   end
 
   for _, bad in ipairs { "192.0.2.1/24", "0.0.0.0/0", "0.0.0.0/1", "192.0.2.0/33", "2001:db8::/3", "2001:db8::/65", "2001:db8::1/64", "::/129",
@@ -35,12 +39,12 @@ describe("moongate.admin.list_item", function()
     end
   end)
 
-  for _, case in ipairs { { 0, "0" }, { 13335, "13335" }, { 4294967295, "4294967295" } } do
+  for _, case in ipairs { { 0, "00000000" }, { 13335, "00003417" }, { 4294967295, "ffffffff" } } do
     it(("takes the number %s"):format(case[2]), function()
       local one = assert(read("asn", case[1]))
       assert.equal(case[1], one.value)
-      assert.equal(case[2], one.served)
-      assert.equal(10, #one.sorts_as)
+      assert.equal(case[2] .. case[2], one.served)
+      assert.equal(case[2], one.sorts_as)
     end)
   end
 
@@ -51,7 +55,7 @@ describe("moongate.admin.list_item", function()
   for _, case in ipairs {
     { { url_hostname = "API.Example.com." }, "api.example.com" }, { { url_hostname = "*.example.com" }, "*.example.com" },
     { { url_hostname = "*.example.com", exclude_exact_hostname = true }, "*.example.com" },
-    { { url_hostname = "*.example.com", exclude_exact_hostname = false }, "*.example.com example.com" },
+    { { url_hostname = "*.example.com", exclude_exact_hostname = false }, "*.example.com!" },
     { { url_hostname = "example.com", exclude_exact_hostname = false }, "example.com" },
   } do
     it(("serves %s as %q"):format(json.encode(json.object(case[1]), { sorted = true }), case[2]), function()

@@ -269,7 +269,7 @@ describe("moongate.control", function()
         },
         account_rules = { { id = "3", action = "log", expression = "ssl" } },
         rulesets = { c = { { id = "4", action = "block", expression = "ssl" } } },
-        lists = { office = { kind = "ip", items = "192.0.2.0/24" } },
+        lists = { office = { kind = "ip", items = "c0000200c00002ff" } },
       }))
       local view = ffi.new("struct moon_str[1]")
       C.moon_ffi_section_rules(section.handle, view)

@@ -198,7 +198,7 @@ describe("moongate.admin.resources.firewall_rules", function()
     local list = gate:call("POST", lists, { name = "office", kind = "ip" }).body.result.id
     post { action = "block", filter = { expression = "ip.src in $office" } }
     gate:call("PUT", lists .. "/" .. list .. "/items", json.array { { ip = "192.0.2.1" } })
-    assert.equal("192.0.2.1", gate.control.served["heron.test"].lists.office.items)
+    assert.equal("c0000201c0000201", gate.control.served["heron.test"].lists.office.items)
   end)
 
   it("go with their zone", function()

@@ -191,14 +191,14 @@ describe("moongate.admin.resources.list_items", function()
     assert.equal(sections, gate.control.sections) -- nobody executes it yet
     gate:call("PUT", ("/zones/%s/rulesets/phases/%s/entrypoint"):format(heron.id, PHASE), { rules = {
       { action = "execute", expression = "true", action_parameters = { id = custom } } } })
-    assert.equal("10.0.0.1", served "heron.test")
+    assert.equal("0a0000010a000001", served "heron.test")
     send("POST", { { ip = "10.0.0.2" } })
-    assert.equal("10.0.0.1 10.0.0.2", served "heron.test")
+    assert.equal("0a0000010a000001 0a0000020a000002", served "heron.test")
     assert.is_nil(served "stork.test")
     gate:call("PUT", ("/accounts/%s/rulesets/phases/%s/entrypoint"):format(gate.account_id, PHASE), { rules = {
       { action = "block", expression = "ip.src in $office" } } })
     send("PUT", { { ip = "10.0.0.3" } })
-    for _, name in ipairs { "heron.test", "stork.test" } do assert.equal("10.0.0.3", served(name)) end
+    for _, name in ipairs { "heron.test", "stork.test" } do assert.equal("0a0000030a000003", served(name)) end
     assert.is_string(stork.id)
   end)
 end)

@@ -133,7 +133,7 @@ describe("moongate.admin.resources.lists", function()
     local id = make("office").body.result.id
     block(heron, "ip.src in $office")
     gate:call("PUT", base .. "/" .. id .. "/items", json.array { { ip = "192.0.2.0/24" }, { ip = "10.0.0.1" } })
-    assert.same({ office = { kind = "ip", items = "10.0.0.1 192.0.2.0/24" } }, gate.control.served["heron.test"].lists)
+    assert.same({ office = { kind = "ip", items = "0a0000010a000001 c0000200c00002ff" } }, gate.control.served["heron.test"].lists)
     assert.is_nil(gate.control.served["stork.test"].lists)
   end)
 end)
