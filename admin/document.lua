@@ -9,8 +9,10 @@
 -- nil, lists | nil, trust_options | nil }.
 --   certificates[i] (of the zone, the preferred first): { hosts, kind = "EC" | "RSA", expires_on, and as a
 --     client_certificate below }; every name that one covers is among the hosts
---   hosts[i]: { name, trust = PEM texts | nil, origin | nil, forward = true | nil }; forward: the origin gets the client's
---     certificate in Cf-Client-Cert-Der-Base64 and Cf-Client-Cert-Sha256
+--   hosts[i]: { name, trust = PEM texts | nil, origin | nil, forward | nil, resumption | nil, https_only | nil,
+--     websockets | nil }; forward: what the origin is told about the client's certificate, any of { cloudflare, fields,
+--     rfc9440, xfcc } = boolean (core/gate/snapshot.h); resumption and websockets are on unless false, https_only is off
+--     unless true
 --   trust_options | nil: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" }, … } }: what is revoked
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil }
 --   client_certificate (what we present): { certificates = PEM, private_key = sealed text, context = its row }

@@ -239,6 +239,30 @@ local function located(err, host, part)
   return nil, err
 end
 
+local FORWARD = {
+  cloudflare = C.MOON_FORWARD_CLOUDFLARE, fields = C.MOON_FORWARD_FIELDS, rfc9440 = C.MOON_FORWARD_RFC9440,
+  xfcc = C.MOON_FORWARD_XFCC,
+}
+
+-- What an origin is told about clients' certificates: { [family] = true, … } as bits.
+local function forward_of(families)
+  local bits = 0
+  for family, on in pairs(families) do
+    local bit = FORWARD[family] or error(("there is no family of fields %q"):format(tostring(family)))
+    if on then bits = bits + bit end
+  end
+  return bits
+end
+
+local function terms_of(host, policy, trust, origin)
+  local terms = ffi.new("struct moon_host_terms")
+  terms.policy, terms.trust, terms.origin = policy.handle, trust, origin
+  terms.forward = forward_of(host.forward or {})
+  terms.no_resumption, terms.no_websockets = host.resumption == false, host.websockets == false
+  terms.https_only = host.https_only == true
+  return terms
+end
+
 local function add_host(section, host, policy, trust_options)
   local trust, origin, err
   if host.trust and #host.trust > 0 then
@@ -249,7 +273,8 @@ local function add_host(section, host, policy, trust_options)
     origin, err = origin_of(host.origin)
     if not origin then return located(err, host, "origin") end
   end
-  if C.moon_ffi_section_add(section.handle, host.name, #host.name, policy.handle, trust, origin, diag) ~= 0 then
+  local terms = terms_of(host, policy, trust, origin)
+  if C.moon_ffi_section_add(section.handle, host.name, #host.name, terms, diag) ~= 0 then
     return refused()
   end
   -- Held so that the next section with the same content finds it.

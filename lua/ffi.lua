@@ -7,7 +7,7 @@
 local ffi = require "ffi"
 
 -- What this side was written against: MOON_FFI_ABI of core/script/bridge.h.
-local ABI = 5
+local ABI = 6
 
 ffi.cdef(require "moongate.cdef")
 

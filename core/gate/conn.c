@@ -474,7 +474,7 @@ static struct moon_tls_choice choose(void *data, struct moon_str sni) {
         return (struct moon_tls_choice){0};
     if (sni.len)
         host = moon_snapshot_find(snapshot, sni);
-    return host ? (struct moon_tls_choice){.policy = host->policy, .trust = host->trust, .resumable = true}
+    return host ? (struct moon_tls_choice){.policy = host->terms.policy, .trust = host->terms.trust, .resumable = true}
                 : (struct moon_tls_choice){.policy = moon_snapshot_fallback(snapshot)};
 }
 

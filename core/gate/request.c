@@ -377,7 +377,7 @@ static bool may_use_connection(struct moon_conn *conn, const struct moon_host *h
     }
     if (conn->sni_host == host)
         return true;
-    return moon_trust_same(conn->sni_host ? conn->sni_host->trust : NULL, host ? host->trust : NULL);
+    return moon_trust_same(conn->sni_host ? conn->sni_host->terms.trust : NULL, host ? host->terms.trust : NULL);
 }
 
 static void fill_facts(struct moon_request *request, const struct moon_host *host, struct moon_str user_agent) {
@@ -409,8 +409,8 @@ static void fill_facts(struct moon_request *request, const struct moon_host *hos
     facts->host_id = host->id;
     facts->tls = conn->tls;
     facts->certificate = (struct moon_certificate_facts){0};
-    if (conn->tls && host->trust) {
-        moon_peer_facts(moon_tls_session_peer(conn->tls), host->trust, moon_worker_now(worker), &facts->certificate);
+    if (conn->tls && host->terms.trust) {
+        moon_peer_facts(moon_tls_session_peer(conn->tls), host->terms.trust, moon_worker_now(worker), &facts->certificate);
         request->certificate_presented = facts->certificate.presented;
         request->certificate_verified = facts->certificate.verified;
         request->verify_error = facts->certificate.verify_error;
@@ -467,7 +467,7 @@ static bool pass_rules(struct moon_request *request, const struct moon_host *hos
 }
 
 static void to_origin(struct moon_request *request, const struct moon_host *host) {
-    struct moon_origin_terms *origin = request->route ? request->route : host->origin;
+    struct moon_origin_terms *origin = request->route ? request->route : host->terms.origin;
     if (!origin)
         moon_respond_page(request, 530, "the host has no origin", true);
     else if (!detach(request))

@@ -85,8 +85,8 @@ static bool is_host_pattern(const struct moon_section *section, struct moon_str 
     return len >= 0 && moon_str_equal(moon_str(normal, (size_t)len), name) && is_below(name, section->domain);
 }
 
-int moon_section_add(struct moon_section *section, struct moon_str name, struct moon_tls_policy *policy,
-                     struct moon_trust *trust, struct moon_origin_terms *origin, struct moon_diag *diag) {
+int moon_section_add(struct moon_section *section, struct moon_str name, const struct moon_host_terms *terms,
+                     struct moon_diag *diag) {
     moon_assert(!section->sealed);
     if (!is_host_pattern(section, name)) {
         moon_diag_set(diag, "hosts", "\"%.*s\" is no normalised hostname of %s", (int)(name.len > 253 ? 253 : name.len),
@@ -100,20 +100,22 @@ int moon_section_add(struct moon_section *section, struct moon_str name, struct 
     struct moon_host *host = moon_new(struct moon_host);
     host->name = moon_str(moon_strdup(name), name.len);
     host->section = section;
-    host->policy = moon_tls_policy_ref(policy ? policy : section->policy);
-    host->trust = trust ? moon_trust_ref(trust) : NULL;
-    host->origin = origin ? moon_origin_terms_ref(origin) : NULL;
+    host->terms = *terms;
+    host->terms.policy = moon_tls_policy_ref(terms->policy ? terms->policy : section->policy);
+    host->terms.trust = terms->trust ? moon_trust_ref(terms->trust) : NULL;
+    host->terms.origin = terms->origin ? moon_origin_terms_ref(terms->origin) : NULL;
     section->hosts[section->host_count++] = host;
     return 0;
 }
 
 void moon_section_seal(struct moon_section *section, uint32_t *next_id) {
     moon_assert(!section->sealed);
+    const struct moon_host_terms plain = {0};
     bool has_rest = false;
     for (size_t i = 0; i < section->host_count; i++)
         has_rest |= moon_str_equal(section->hosts[i]->name, MOON_STR("*"));
     if (!has_rest)
-        moon_assert(moon_section_add(section, MOON_STR("*"), NULL, NULL, NULL, NULL) == 0);
+        moon_assert(moon_section_add(section, MOON_STR("*"), &plain, NULL) == 0);
     table_init(&section->names, section->host_count);
     for (size_t i = 0; i < section->host_count; i++) {
         struct moon_host *host = section->hosts[i];
@@ -139,9 +141,9 @@ void moon_section_unref(struct moon_section **pointer) {
         return;
     for (size_t i = 0; i < section->host_count; i++) {
         struct moon_host *host = section->hosts[i];
-        moon_tls_policy_unref(&host->policy);
-        moon_trust_unref(&host->trust);
-        moon_origin_terms_unref(&host->origin);
+        moon_tls_policy_unref(&host->terms.policy);
+        moon_trust_unref(&host->terms.trust);
+        moon_origin_terms_unref(&host->terms.origin);
         free((char *)host->name.data);
         free(host);
     }

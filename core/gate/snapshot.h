@@ -13,14 +13,37 @@
 #include "tls/policy.h"
 #include "tls/trust.h"
 
+/* ffi: begin */
+struct moon_tls_policy;
+struct moon_trust;
+struct moon_origin_terms;
+
+/* What an origin is told about the client's certificate, added up (gate/forward_certificate.h). */
+enum moon_forward_family {
+    MOON_FORWARD_CLOUDFLARE = 1, /* Cf-Client-Cert-Der-Base64, Cf-Client-Cert-Sha256 */
+    MOON_FORWARD_FIELDS = 2,     /* Cf-Cert-…: one for each field of the rules language */
+    MOON_FORWARD_RFC9440 = 4,    /* Client-Cert, Client-Cert-Chain */
+    MOON_FORWARD_XFCC = 8        /* X-Forwarded-Client-Cert */
+};
+
+/* How a name is served. All zero: the section's policy, no client certificates, no origin. */
+struct moon_host_terms {
+    struct moon_tls_policy *policy;   /* NULL takes the section's */
+    struct moon_trust *trust;         /* NULL: no client certificate is asked for */
+    struct moon_origin_terms *origin; /* NULL: "no origin" */
+    unsigned forward;                 /* of enum moon_forward_family */
+    bool no_resumption;               /* every connection makes a full handshake */
+    bool https_only;                  /* plain HTTP is sent to https:// */
+    bool no_websockets;               /* a request to switch to websocket is answered like any other */
+};
+/* ffi: end */
+
 /* What is served under one name. Immutable; lives as long as its section. */
 struct moon_host {
-    struct moon_str name;           /* "api.example.com", "*.example.com", "*" for the rest of the section */
-    uint32_t id;                    /* never used twice in a process */
-    struct moon_section *section;   /* the section it belongs to (not counted) */
-    struct moon_tls_policy *policy; /* never NULL */
-    struct moon_trust *trust;       /* NULL: no client certificate is asked for */
-    struct moon_origin_terms *origin; /* NULL: "no origin" */
+    struct moon_str name;         /* "api.example.com", "*.example.com", "*" for the rest of the section */
+    uint32_t id;                  /* never used twice in a process */
+    struct moon_section *section; /* the section it belongs to (not counted) */
+    struct moon_host_terms terms; /* counted; the policy is never NULL */
 };
 
 struct moon_section;
@@ -29,12 +52,11 @@ struct moon_section;
  * answers for. `rules` is copied. `policy` is counted; it is the default of its hosts and serves the names without an entry. */
 struct moon_section *moon_section_new(struct moon_str domain, struct moon_str rules, struct moon_tls_policy *policy);
 /* Adds a host. `name` is exact, "*.<name>" (one more label), or "*"; must be the domain itself or below it.
- * Counts what it is given; `policy` NULL takes the section's. MOON_EREFUSED with diag for a bad or repeated name. Not after
- * sealing. */
-int moon_section_add(struct moon_section *section, struct moon_str name, struct moon_tls_policy *policy,
-                     struct moon_trust *trust, struct moon_origin_terms *origin, struct moon_diag *diag);
-/* From here on immutable. Assigns ids from *next_id (which moves on). A section without a "*" host gets one with neither
- * trust nor origin. */
+ * Copies `terms` and counts what they hold. MOON_EREFUSED with diag for a bad or repeated name. Not after sealing. */
+int moon_section_add(struct moon_section *section, struct moon_str name, const struct moon_host_terms *terms,
+                     struct moon_diag *diag);
+/* From here on immutable. Assigns ids from *next_id (which moves on). A section without a "*" host gets one with all-zero
+ * terms. */
 void moon_section_seal(struct moon_section *section, uint32_t *next_id);
 /* Any thread. */
 struct moon_section *moon_section_ref(struct moon_section *section);

@@ -269,9 +269,9 @@ struct moon_section *moon_ffi_section_new(const char *domain, size_t domain_len,
     return moon_section_new(moon_str(domain, domain_len), moon_str(rules, rules_len), policy);
 }
 
-int moon_ffi_section_add(struct moon_section *section, const char *name, size_t len, struct moon_tls_policy *policy,
-                         struct moon_trust *trust, struct moon_origin_terms *origin, struct moon_diag *diag) {
-    return moon_section_add(section, moon_str(name, len), policy, trust, origin, diag);
+int moon_ffi_section_add(struct moon_section *section, const char *name, size_t len,
+                         const struct moon_host_terms *terms, struct moon_diag *diag) {
+    return moon_section_add(section, moon_str(name, len), terms, diag);
 }
 
 void moon_ffi_section_seal(struct moon_section *section, struct moon_control *control) {

@@ -25,9 +25,6 @@ struct moon_control {
 
 /* ffi: begin */
 struct moon_control;
-struct moon_trust;
-struct moon_tls_policy;
-struct moon_origin_terms;
 
 /* UNIX seconds, with microseconds. */
 MOON_FFI double moon_ffi_now(void);
@@ -122,13 +119,11 @@ MOON_FFI int moon_ffi_origin_new(struct moon_origin_terms **out, const struct mo
                                  struct moon_keyring *ring, struct moon_diag *diag);
 MOON_FFI void moon_ffi_origin_free(struct moon_origin_terms *origin);
 
-/* gate/snapshot.h: new, add each host, seal; then never changed. `policy` of a host, `trust` and `origin` may be NULL.
- */
+/* gate/snapshot.h: new, add each host, seal; then never changed. */
 MOON_FFI struct moon_section *moon_ffi_section_new(const char *domain, size_t domain_len, const char *rules,
                                                    size_t rules_len, struct moon_tls_policy *policy);
 MOON_FFI int moon_ffi_section_add(struct moon_section *section, const char *name, size_t len,
-                                  struct moon_tls_policy *policy, struct moon_trust *trust,
-                                  struct moon_origin_terms *origin, struct moon_diag *diag);
+                                  const struct moon_host_terms *terms, struct moon_diag *diag);
 MOON_FFI void moon_ffi_section_seal(struct moon_section *section, struct moon_control *control);
 MOON_FFI void moon_ffi_section_free(struct moon_section *section);
 

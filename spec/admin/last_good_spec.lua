@@ -49,6 +49,14 @@ describe("moongate.admin.last_good", function()
     assert.equal(read.documents[1].hosts[2].origin.client_certificate, read.documents[2].hosts[1].origin.client_certificate)
   end)
 
+  it("keeps how each host is served", function()
+    local documents = { document("a", {
+      { name = "a.test", forward = { cloudflare = true, fields = true, rfc9440 = false, xfcc = true } },
+      { name = "b.a.test", resumption = false, https_only = true, websockets = false },
+    }) }
+    assert.same(documents, round(documents).documents)
+  end)
+
   it("writes the items of a list that many zones ask once, and all rules", function()
     local rule = { id = "r", action = "block", expression = "ip.src in $office", enabled = true }
     local documents = { document "a", document "b" }

@@ -330,6 +330,26 @@ describe("moongate.control", function()
       end
     end)
 
+    it("gives a host its terms; without any it forwards nothing, resumes sessions and takes plain HTTP and websockets", function()
+      local section = assert(control.section(document { hosts = {
+        { name = "a.example.com", forward = { cloudflare = true, xfcc = true, fields = false } },
+        { name = "b.example.com", resumption = false },
+        { name = "c.example.com", https_only = true },
+        { name = "d.example.com", websockets = false },
+        { name = "e.example.com", resumption = true, https_only = false, websockets = true, forward = {} },
+        { name = "f.example.com" },
+      } }))
+      local seen = {}
+      for i = 1, 6 do
+        local terms = C.moon_section_host(section.handle, i - 1).terms
+        seen[i] = { terms.forward, terms.no_resumption, terms.https_only, terms.no_websockets }
+      end
+      assert.same({
+        { 9, false, false, false }, { 0, true, false, false }, { 0, false, true, false }, { 0, false, false, true },
+        { 0, false, false, false }, { 0, false, false, false },
+      }, seen)
+    end)
+
     it("shares trust sets, origins and certificates of equal content", function()
       local hosts = {}
       for i = 1, 4 do
@@ -338,9 +358,9 @@ describe("moongate.control", function()
       local one = assert(control.section(document { hosts = hosts }))
       local two = assert(control.section(document { hosts = hosts }))
       local first, last = C.moon_section_host(one.handle, 0), C.moon_section_host(two.handle, 3)
-      assert.equal(first.trust, last.trust)
-      assert.equal(first.origin, last.origin)
-      assert.equal(first.policy, last.policy)
+      assert.equal(first.terms.trust, last.terms.trust)
+      assert.equal(first.terms.origin, last.terms.origin)
+      assert.equal(first.terms.policy, last.terms.policy)
     end)
 
     it("gives hosts deeper than one label certificates of their own, a hundred names each", function()
@@ -349,7 +369,7 @@ describe("moongate.control", function()
       local section = assert(control.section(document { hosts = hosts }))
       local policies = {}
       for i = 0, 150 do
-        local policy = tostring(C.moon_section_host(section.handle, i).policy)
+        local policy = tostring(C.moon_section_host(section.handle, i).terms.policy)
         policies[policy] = (policies[policy] or 0) + 1
       end
       local sizes = {}
@@ -361,7 +381,7 @@ describe("moongate.control", function()
     it("does not take a look-alike for a name of the zone", function()
       local section = assert(control.section(document { name = "ex.com", hosts = { { name = "a.ex.com" }, { name = "b.c.ex.com" } } }))
       local shallow, deep = C.moon_section_host(section.handle, 0), C.moon_section_host(section.handle, 1)
-      assert.not_equal(shallow.policy, deep.policy)
+      assert.not_equal(shallow.terms.policy, deep.terms.policy)
     end)
   end)
 

@@ -118,20 +118,26 @@ function M.trust(pem)
   return ffi.gc(out[0], function(trust) C.moon_trust_unref(ffi.new("struct moon_trust *[1]", trust)) end)
 end
 
---- A sealed section of `domain` with `hosts`: { [name] = { origin = port or URL, trust = … } }, or a list of { name, … }.
+-- The members of struct moon_host_terms that are plain values.
+local PLAIN_TERMS = { "forward", "no_resumption", "https_only", "no_websockets" }
+
+--- A sealed section of `domain` with `hosts`: { [name] = { origin = port or URL, trust = …, and what else struct
+--- moon_host_terms has } }, or a list of { name, … }.
 function M.section(domain, hosts, rules)
   local section = C.moon_section_new(unit.str(domain), unit.str(rules or ""), M.policy())
   section = ffi.gc(section, function(it) C.moon_section_unref(ffi.new("struct moon_section *[1]", it)) end)
   local list = {}
   for name, host in pairs(hosts) do
-    if type(name) == "number" then list[#list + 1] = host else list[#list + 1] = { name, origin = host.origin, trust = host.trust } end
+    list[#list + 1] = type(name) == "number" and host or setmetatable({ name }, { __index = host })
   end
   local box = diag()
   for _, host in ipairs(list) do
-    local origin = host.origin
+    local origin, terms = host.origin, ffi.new("struct moon_host_terms")
     if type(origin) == "number" then origin = { url = "http://127.0.0.1:" .. origin } end
-    local terms = origin and assert(M.origin_terms(origin))
-    if C.moon_section_add(section, unit.str(host[1]), nil, host.trust, terms, box) ~= 0 then return nil, told(box) end
+    origin = origin and assert(M.origin_terms(origin))
+    terms.trust, terms.origin = host.trust, origin
+    for _, member in ipairs(PLAIN_TERMS) do terms[member] = host[member] or terms[member] end
+    if C.moon_section_add(section, unit.str(host[1]), terms, box) ~= 0 then return nil, told(box) end
   end
   C.moon_section_seal(section, memory.next_host_id)
   return section

@@ -22,7 +22,7 @@ describe("moongate.admin.resources.access_certificates", function()
   end
   local function forwards(name)
     for _, host in ipairs(gate.control.served["heron.test"].hosts) do
-      if host.name == name then return host.forward end
+      if host.name == name then return host.forward and host.forward.cloudflare end
     end
   end
 
@@ -250,6 +250,6 @@ describe("moongate.admin.resources.access_certificates", function()
     local again = assert(support.start { directory = gate.directory, config = { serve_without_store = true } })
     local host = again.control.served["heron.test"].hosts[1]
     assert.same({ root.pem }, host.trust)
-    assert.is_true(host.forward)
+    assert.same({ cloudflare = true }, host.forward)
   end)
 end)

@@ -119,7 +119,8 @@ static void publish(struct side *side) {
     struct moon_origin_options options = {.url = moon_str_of(url)};
     moon_assert(moon_origin_terms_new(&terms, &options, &diag) == 0);
     struct moon_section *section = moon_section_new(moon_str_of(side->host), MOON_STR(""), side->policy);
-    moon_assert(moon_section_add(section, moon_str_of(side->host), NULL, NULL, terms, &diag) == 0);
+    struct moon_host_terms host = {.origin = terms};
+    moon_assert(moon_section_add(section, moon_str_of(side->host), &host, &diag) == 0);
     moon_section_seal(section, &side->next_id);
     moon_assert(moon_snapshot_new(&snapshot, ++side->generation, &section, 1, side->policy, &diag) == 0);
     int rc = moon_gateway_publish(side->gateway, snapshot, 20000, &diag);

@@ -136,7 +136,7 @@ describe("moon_section_seal()", function()
     local section = assert(gate.section("example.com", {}))
     local host = C.moon_section_host(section, 0)
     assert.equal("*", name_of(host))
-    assert.is_true(host.trust == nil and host.origin == nil and host.policy ~= nil)
+    assert.is_true(host.terms.trust == nil and host.terms.origin == nil and host.terms.policy ~= nil)
   end)
 end)
 
@@ -173,6 +173,6 @@ describe("moon_snapshot_new()", function()
       end
     end
     assert.equal("a.example.com", name_of(find(second, "a.example.com")))
-    assert.equal("127.0.0.1", unit.text(find(second, "a.example.com").origin.host))
+    assert.equal("127.0.0.1", unit.text(find(second, "a.example.com").terms.origin.host))
   end)
 end)
