@@ -9,10 +9,8 @@
 -- nil, lists | nil, trust_options | nil }.
 --   certificates[i] (of the zone, the preferred first): { hosts, kind = "EC" | "RSA", expires_on, and as a
 --     client_certificate below }; every name that one covers is among the hosts
---   hosts[i]: { name, trust = PEM texts | nil, origin | nil, forward | nil, resumption | nil, https_only | nil,
---     websockets | nil }; forward: what the origin is told about the client's certificate, any of { cloudflare, fields,
---     rfc9440, xfcc } = boolean (core/gate/snapshot.h); resumption and websockets are on unless false, https_only is off
---     unless true
+--   hosts[i]: { name, trust = PEM texts | nil, origin | nil, https_only = true | nil, websockets = false | nil, and as
+--     moongate.admin.host_options: forward | nil, resumption = false | nil, strict_sni = true | nil, usage | nil }
 --   trust_options | nil: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" }, … } }: what is revoked
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil }
 --   client_certificate (what we present): { certificates = PEM, private_key = sealed text, context = its row }
@@ -22,6 +20,7 @@
 --   lists[name]: { kind = `ip`, `hostname` or `asn`, items = words of lua/rule_lists.lua } that one of them asks
 
 local check = require "moongate.admin.check"
+local document_options = require "moongate.admin.document_options"
 local document_origins = require "moongate.admin.document_origins"
 local document_rules = require "moongate.admin.document_rules"
 local document_trust = require "moongate.admin.document_trust"
@@ -55,9 +54,9 @@ function M.build(tx, zone, memo)
   local trust, trust_options = document_trust.build(tx, zone)
   local named, origin_of = document_origins.build(tx, zone)
   local certificates, covered = server_certificates(tx, zone)
-  local forward = document_trust.forwarding(tx, zone)
+  local optional, options_of = document_options.build(tx, zone)
   local names, seen = {}, {}
-  for _, set in ipairs { trust, named, covered, forward } do
+  for _, set in ipairs { trust, named, covered, optional } do
     for name in pairs(set) do
       if not seen[name] then
         seen[name] = true
@@ -68,7 +67,11 @@ function M.build(tx, zone, memo)
   table.sort(names)
   local hosts = {}
   for index, name in ipairs(names) do
-    hosts[index] = { name = name, trust = trust[name], origin = origin_of(name), forward = forward[name] }
+    local options = options_of(name)
+    hosts[index] = {
+      name = name, trust = trust[name], origin = origin_of(name), forward = options.forward, usage = options.usage,
+      resumption = options.resumption, strict_sni = options.strict_sni,
+    }
   end
   local document = document_rules.build(tx, zone.id, memo or {})
   document.id, document.name, document.version, document.hosts = zone.id, zone.name, zone.generation, hosts

@@ -48,20 +48,6 @@ local function denials_of(tx, zone_id)
   return denials
 end
 
-local ACCESS_FAMILIES = { cloudflare = true }
-
---- The hostnames whose origin is told about the client's certificate, with the families of fields.
----@param tx table
----@param zone { id: string }
----@return table<string, table<string, boolean>>
-function M.forwarding(tx, zone)
-  local names = {}
-  for _, row in ipairs(tx:all("SELECT hostname FROM access_settings WHERE zone_id = ? AND forwarding = 1", zone.id)) do
-    names[row.hostname] = ACCESS_FAMILIES
-  end
-  return names
-end
-
 --- Reads what a zone's hostnames trust.
 ---@param tx table
 ---@param zone { id: string }

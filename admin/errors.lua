@@ -156,6 +156,9 @@ M.catalogue = {
   filter_in_use = { 400, 10012, "a firewall rule uses this filter, so it cannot be deleted" },
   filter_quota = { 400, 21052, "exceeded maximum number of %s" },
   firewall_rule_unknown = { 404, 10001, "could not find the firewall rule" },
+  -- what is set for hostnames; ours
+  hostname_options_unknown = { 404, 21080, "Nothing is set for this hostname" },
+  hostname_options_value = { 400, 21081, "Invalid value for %s: %s" },
   -- origins; ours
   origin_unknown = { 404, 21020, "Origin not found" },
   origin_invalid = { 400, 21021, "Invalid value for %s: %s" },
@@ -171,6 +174,7 @@ M.groups = {
   custom_certificates = { json = "bad_json", value = "custom_certificate_value" },
   rulesets = { json = "ruleset_json", value = "rule_value" },
   origins = { json = "bad_json", value = "origin_invalid" },
+  hostname_options = { json = "bad_json", value = "hostname_options_value" },
 }
 
 --- Makes an error of the catalogue. Further arguments fill its text.

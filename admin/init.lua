@@ -29,7 +29,7 @@ local RESOURCES = {
   "ruleset_versions", "lists", "list_items",
   "filters", "firewall_rules", "origins", "status",
   "custom_certificates", "client_certificates",
-  "origin_pulls", "access_certificates",
+  "origin_pulls", "access_certificates", "hostname_options",
 }
 
 --- All routes, in the order of the resources: the API at a glance, for specs and documents too.

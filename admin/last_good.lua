@@ -74,7 +74,8 @@ function M.part(control, document)
   for index, host in ipairs(document.hosts) do
     hosts[index] = json.object {
       name = host.name, trust = pack.trust(host.trust), origin = pack.origin(host.origin), forward = host.forward,
-      resumption = host.resumption, https_only = host.https_only, websockets = host.websockets,
+      resumption = host.resumption, strict_sni = host.strict_sni, usage = host.usage, https_only = host.https_only,
+      websockets = host.websockets,
     }
   end
   return {

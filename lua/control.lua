@@ -263,10 +263,22 @@ local function terms_of(host, policy, trust, origin)
   return terms
 end
 
-local function add_host(section, host, policy, trust_options)
+-- The trust options of a zone for each demand on the use of certificates that its hosts make; one table each.
+local function trust_options_of(document)
+  local given, made = document.trust_options, {}
+  return function(usage)
+    if not usage then return given end
+    if not made[usage] then
+      made[usage] = { usage = usage, crls = given and given.crls, denials = given and given.denials }
+    end
+    return made[usage]
+  end
+end
+
+local function add_host(section, host, policy, options_for)
   local trust, origin, err
   if host.trust and #host.trust > 0 then
-    trust, err = trust_sets.of(host.trust, host.trust_options or trust_options)
+    trust, err = trust_sets.of(host.trust, options_for(host.usage))
     if not trust then return located(err, host, "trust") end
   end
   if host.origin then
@@ -289,8 +301,7 @@ end
 
 --- Builds and proves everything of one zone. Changes nothing that is served.
 ---@param document { id: string, name: string, version: integer, hosts: table[], rules: table[] }  admin/document.lua says all; in
---- addition `tls` (moongate.tls_policies.Terms) and `trust_options` (moongate.trust_sets.Options) of the zone and of each host, whose
---- `tls` goes before the zone's member by member, and whose `trust_options` take the place of the zone's
+--- addition `tls` (moongate.tls_policies.Terms) of the zone and of each host, whose `tls` goes before the zone's member by member
 ---@return moongate.control.Section|nil
 ---@return moongate.control.Diagnostic|nil
 function M.section(document)
@@ -303,9 +314,10 @@ function M.section(document)
   local name = document.name
   local handle = C.moon_ffi_section_new(name, #name, carried, #carried, policies.zone.handle)
   local section = { handle = ffi.gc(handle, C.moon_ffi_section_free), holds = { policies.all } }
+  local options_for = trust_options_of(document)
   for _, host in ipairs(document.hosts) do
     local ok
-    ok, err = add_host(section, host, policies.of_host[host.name], document.trust_options)
+    ok, err = add_host(section, host, policies.of_host[host.name], options_for)
     if not ok then return nil, err end
   end
   C.moon_ffi_section_seal(handle, control)

@@ -26,8 +26,13 @@ local function show(row)
   }
 end
 
--- The form in which a hostname or pattern is stored; nil and a reason when it is neither or not of this zone.
-local function pattern_of(tx, text, zone_name)
+--- The form in which a hostname or pattern is stored; nil and a reason when it is neither or not of this zone.
+---@param tx table
+---@param text string
+---@param zone_name string
+---@return string|nil
+---@return string|nil reason
+function M.pattern_of(tx, text, zone_name)
   if text == "*" then return text end
   local wildcard, rest = text:match("^(%*%.)(.+)$")
   local name, reason = check.hostname(rest or text)
@@ -45,7 +50,7 @@ local RESOURCE = {
   scope_of = function(context) return context.zone.id end,
   key = "hostname",
   parameter = "hostname",
-  normalise = function(text, context) return (pattern_of(context.tx, text, context.zone.name)) end,
+  normalise = function(text, context) return (M.pattern_of(context.tx, text, context.zone.name)) end,
   unknown = "origin_unknown",
   show = show,
   order = "hostname",
@@ -168,7 +173,7 @@ end
 
 local function put(context)
   local tx, zone = context.tx, context.zone
-  local hostname, reason = pattern_of(tx, context.params.hostname, zone.name)
+  local hostname, reason = M.pattern_of(tx, context.params.hostname, zone.name)
   if not hostname then
     return nil, errors.fail("origin_invalid", "the hostname in the path", reason)
   end

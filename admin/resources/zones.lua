@@ -188,7 +188,8 @@ local function ancestors(name)
 end
 
 -- Tables with names that a zone has something for.
-local NAMED = { "hostname_associations", "origins", "origin_pull_hostnames", "access_hostnames", "access_settings" }
+local NAMED = { "hostname_associations", "origins", "origin_pull_hostnames", "access_hostnames", "access_settings",
+  "hostname_options" }
 
 local function names_below(tx, zone_id, name)
   local length = #name + 1

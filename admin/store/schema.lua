@@ -20,6 +20,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.06_managed_ca",
   require "moongate.admin.store.migrations.07_origin_pulls",
   require "moongate.admin.store.migrations.08_access",
+  require "moongate.admin.store.migrations.09_hostname_options",
 }
 
 local function identity_of(connection)

@@ -115,18 +115,20 @@ describe("moongate.trust_sets", function()
     end)
   end)
 
-  it("stand behind the sections of moongate.control, those of a host in place of the zone's", function()
+  it("stand behind the sections of moongate.control, with the demand of each host on the use of certificates", function()
     local zone = { denials = { { ca = ca_sha256, serial = "0x0A0B" } } }
     local section = assert(control.section { id = "z", name = "example.com", version = 1, rules = {}, trust_options = zone, hosts = {
-      { name = "a.example.com", trust = { ca.pem } }, { name = "b.example.com", trust = { ca.pem }, trust_options = { usage = "warn" } },
+      { name = "a.example.com", trust = { ca.pem } }, { name = "b.example.com", trust = { ca.pem }, usage = "warn" },
     } })
-    local function told(index)
+    local server = certs.leaf(ca, { cn = "server", eku = "serverAuth" })
+    local function told(index, certificate)
       local out = ffi.new("struct moon_verification")
-      C.moon_trust_verify(C.moon_section_host(section.handle, index).trust, tls.x509(leaf.pem), nil, os.time(), out)
-      return out.ok, out.revoked
+      C.moon_trust_verify(C.moon_section_host(section.handle, index).terms.trust, tls.x509(certificate.pem), nil, os.time(), out)
+      return { ok = out.ok, revoked = out.revoked, lacks_usage = out.lacks_usage }
     end
-    assert.same({ true, true }, { told(0) })
-    assert.same({ true, false }, { told(1) })
+    for index = 0, 1 do assert.same({ ok = true, revoked = true, lacks_usage = false }, told(index, leaf)) end
+    assert.is_false(told(0, server).ok)
+    assert.same({ ok = true, revoked = false, lacks_usage = true }, told(1, server))
     local _, err = control.section { id = "z", name = "example.com", version = 1, rules = {}, trust_options = { usage = "x" },
       hosts = { { name = "a.example.com", trust = { ca.pem } } } }
     assert.equal("trust of a.example.com: usage", err.where)
