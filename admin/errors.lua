@@ -57,6 +57,10 @@ M.catalogue = {
   zone_exists = { 400, 1061, "%s already exists" },
   not_a_domain = { 400, 1002, "%s is not a valid domain name: %s" },
   zone_in_the_way = { 400, 1116, "%s cannot be a zone of its own: %s" },
+  -- settings of zones
+  setting_unknown = { 400, 1006, "Unrecognized zone setting name" },
+  setting_value = { 400, 1007, "Invalid value for zone setting %s: %s" },
+  setting_fixed = { 400, 1015, "The zone setting %s is read only" },
   -- mTLS certificates and hostname associations
   certificate_json = { 400, 1400, "Malformed JSON in request body: %s" },
   certificate_value = { 400, 1400, "Invalid value for %s: %s" },

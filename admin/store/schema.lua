@@ -21,6 +21,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.07_origin_pulls",
   require "moongate.admin.store.migrations.08_access",
   require "moongate.admin.store.migrations.09_hostname_options",
+  require "moongate.admin.store.migrations.10_settings",
 }
 
 local function identity_of(connection)

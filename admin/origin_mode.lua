@@ -1,0 +1,36 @@
+--- moongate.admin.origin_mode — what a zone's `ssl` setting means toward an origin of which only the address is known.
+--
+-- For origins that come from DNS records and the like. An origin with a URL of its own (resources/origins.lua) says
+-- itself how it is spoken to, and no mode changes that: a verified origin never becomes an unverified one. Pure.
+
+local M = {}
+
+-- mode → scheme, and whether the origin's certificate has to be valid. `off` is upstream's word for no TLS at all; here
+-- clients keep theirs, so it means what `flexible` means.
+local MODES = {
+  off = { scheme = "http", verify = false },
+  flexible = { scheme = "http", verify = false },
+  full = { scheme = "https", verify = false },
+  strict = { scheme = "https", verify = true },
+  origin_pull = { scheme = "https", verify = true },
+}
+
+---@class moongate.admin.OriginTerms
+---@field url string `http://ADDRESS` or `https://ADDRESS`: the scheme's own port
+---@field sni string|nil the name for TLS, and the one that is verified
+---@field verify boolean
+
+--- The terms toward an origin at an address.
+---@param mode string a value of the setting `ssl`
+---@param address string a hostname, an IPv4 address, or an IPv6 address without brackets
+---@param name string|nil the hostname that is served from there: the origin's certificate is for it, whatever the address
+---@return moongate.admin.OriginTerms
+function M.terms(mode, address, name)
+  local terms = MODES[mode] or error("no ssl mode is called " .. tostring(mode), 2)
+  local authority = address:find(":", 1, true) and "[" .. address .. "]" or address
+  return {
+    url = terms.scheme .. "://" .. authority, verify = terms.verify, sni = terms.scheme == "https" and name or nil,
+  }
+end
+
+return M

@@ -1,0 +1,163 @@
+--- moongate.admin.setting — the settings of zones: which there are, what may be said in them, what holds when nothing
+--- was said.
+--
+-- Zones have all of them (resources/zone_settings.lua), hostnames some (resources/hostname_settings.lua). Only what was
+-- changed is stored; `of_zone` fills in the rest. What a setting does is decided where it is served
+-- (document_settings.lua, origin_mode.lua); what this gateway does not do, it stores, echoes, and says so in a notice.
+
+local check = require "moongate.admin.check"
+local json = require "moongate.json"
+
+local M = {}
+
+local SWITCH = { "on", "off" }
+local MAX_CIPHERS = 64
+
+---@class moongate.admin.setting
+---@field id string
+---@field default string|nil of a list of ciphers: the empty one
+---@field one_of string[]|nil absent: a list of ciphers
+---@field fixed boolean|nil it is what it is
+---@field notice (fun(value: any): string|nil)|nil what the answer to a change says about it
+
+local function unserved(what)
+  return function(value)
+    if value == "on" then return ("stored, but %s: this changes nothing"):format(what) end
+  end
+end
+
+---@type moongate.admin.setting[] in the order in which they are listed
+M.list = {
+  {
+    id = "0rtt", default = "off", one_of = SWITCH,
+    notice = unserved "early data is never accepted, for it can be replayed",
+  },
+  { id = "always_use_https", default = "off", one_of = SWITCH },
+  { id = "automatic_https_rewrites", default = "off", one_of = SWITCH, notice = unserved "pages are never rewritten" },
+  { id = "ciphers" },
+  {
+    id = "ech", default = "off", one_of = SWITCH, notice = unserved "encrypted ClientHellos are not supported",
+  },
+  {
+    id = "http2", default = "on", one_of = SWITCH, notice = unserved "clients are served HTTP/1.1 only",
+  },
+  { id = "http3", default = "off", one_of = SWITCH, fixed = true },
+  {
+    id = "ipv6", default = "on", one_of = SWITCH,
+    notice = function(value)
+      if value == "off" then return "stored, but the addresses that are listened on stand in the configuration file" end
+    end,
+  },
+  {
+    id = "min_tls_version", default = "1.0", one_of = { "1.0", "1.1", "1.2", "1.3" },
+    notice = function(value)
+      if value < "1.2" then return "stored, but nothing older than TLS 1.2 is spoken: clients need TLS 1.2" end
+    end,
+  },
+  {
+    id = "opportunistic_encryption", default = "off", one_of = SWITCH,
+    notice = unserved "plain HTTP is never offered over TLS",
+  },
+  {
+    id = "pq_keyex", default = "off", one_of = SWITCH,
+    notice = unserved "the TLS library has no post-quantum key exchange",
+  },
+  {
+    id = "ssl", default = "full", one_of = { "off", "flexible", "full", "strict", "origin_pull" },
+    notice = function(value)
+      if value == "off" then
+        return "stored and treated like flexible: origins are spoken to without TLS, clients may go on using it"
+      end
+    end,
+  },
+  {
+    id = "tls_1_3", default = "on", one_of = { "on", "off", "zrt" },
+    notice = function(value)
+      if value == "zrt" then return "TLS 1.3 is on, without 0-RTT: early data is never accepted" end
+    end,
+  },
+  { id = "tls_client_auth", default = "off", one_of = SWITCH },
+  { id = "websockets", default = "on", one_of = SWITCH },
+}
+
+---@type table<string, moongate.admin.setting>
+M.by_id = {}
+for _, setting in ipairs(M.list) do M.by_id[setting.id] = setting end
+
+-- The suites that can be chosen; those of TLS 1.3 cannot.
+local CIPHERS = {}
+for name in ([[
+  ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-CHACHA20-POLY1305 ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-CHACHA20-POLY1305
+  ECDHE-ECDSA-AES256-GCM-SHA384 ECDHE-RSA-AES256-GCM-SHA384 ECDHE-ECDSA-AES128-SHA256 ECDHE-RSA-AES128-SHA256
+  ECDHE-ECDSA-AES256-SHA384 ECDHE-RSA-AES256-SHA384 ECDHE-ECDSA-AES128-SHA ECDHE-RSA-AES128-SHA ECDHE-RSA-AES256-SHA
+  AES128-GCM-SHA256 AES128-SHA256 AES128-SHA AES256-GCM-SHA384 AES256-SHA256 AES256-SHA DES-CBC3-SHA
+]]):gmatch("%S+") do
+  CIPHERS[name] = true
+end
+
+local function cipher_mistake(value)
+  if check.kind(value) ~= "array" then return "expected an array of cipher suites" end
+  if #value > MAX_CIPHERS then return ("at most %d cipher suites, not %d"):format(MAX_CIPHERS, #value) end
+  for index, name in ipairs(value) do
+    if type(name) ~= "string" then return ("element %d: expected a string"):format(index) end
+    if name:find("^AEAD%-") then
+      return "the cipher suites of TLS 1.3 cannot be chosen; tls_1_3 and min_tls_version decide about them"
+    end
+    if not CIPHERS[name] then return ('"%s" is no cipher suite that is known here'):format(name:sub(1, 64)) end
+  end
+end
+
+--- Why a value cannot be that of a setting; nil when it can.
+---@param setting moongate.admin.setting
+---@param value any a decoded JSON value
+---@return string|nil reason
+function M.mistake(setting, value)
+  if not setting.one_of then return cipher_mistake(value) end
+  for _, allowed in ipairs(setting.one_of) do
+    if allowed == value then return nil end
+  end
+  return ('expected one of "%s"'):format(table.concat(setting.one_of, '", "'))
+end
+
+--- Is this the value that holds when nothing is said?
+---@param setting moongate.admin.setting
+---@param value any
+---@return boolean
+function M.is_default(setting, value)
+  if setting.one_of then return value == setting.default end
+  return #value == 0
+end
+
+-- ---- in the store ----
+
+--- The form in which a value is stored.
+---@param value any
+---@return string
+function M.encode(value) return json.encode(value) end
+
+---@param text string
+---@return any
+function M.decode(text) return (json.decode(text)) end
+
+--- The value of a setting as the API shows it: lists are arrays also when they are empty.
+---@param setting moongate.admin.setting
+---@return any
+function M.default_of(setting)
+  if setting.one_of then return setting.default end
+  return json.array {}
+end
+
+--- All settings of a zone by id, with the defaults of those that were never changed.
+---@param tx table
+---@param zone_id string
+---@return table<string, any>
+function M.of_zone(tx, zone_id)
+  local values = {}
+  for _, setting in ipairs(M.list) do values[setting.id] = M.default_of(setting) end
+  for _, row in ipairs(tx:all("SELECT id, value FROM zone_settings WHERE zone_id = ?", zone_id)) do
+    values[row.id] = M.decode(row.value)
+  end
+  return values
+end
+
+return M
