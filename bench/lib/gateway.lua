@@ -92,8 +92,9 @@ return {
   local token = process.output(("%s token create -c %s --name bench"):format(binary, config)):match("^(%S+)")
   process.write(dir .. "/admin.curl",
     ('header = "Authorization: Bearer %s"\nheader = "Content-Type: application/json"\n'):format(token))
-  server.pid = process.start(options.work, ("%s run -c %s"):format(binary, config), dir .. "/stderr")
-  local ready = process.wait("moongate", 30, function()
+  local command = ("%s%s run -c %s"):format(options.under or "", binary, config)
+  server.pid = process.start(options.work, command, dir .. "/stderr")
+  local ready = process.wait("moongate", options.under and 120 or 30, function()
     if not process.runs(server.pid) then error("moongate did not start: " .. process.read(dir .. "/stderr"), 0) end
     return process.read(dir .. "/stderr"):match('[^\n]*"what":"ready"[^\n]*\n')
   end)

@@ -89,6 +89,7 @@ local origin = start_origin()
 ---@field workers integer
 ---@field hosts string[]|nil    one rule for each
 ---@field needles string[]|nil  one rule for each, all tried
+---@field under string|nil       of ours: what the program is run by, a space at the end
 
 ---@class bench.server
 ---@field name string

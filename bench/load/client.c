@@ -161,20 +161,31 @@ static void on_answer(struct moon_load_client *client, uint64_t now) {
     if (atomic_load_explicit(thread->measuring, memory_order_relaxed))
         moon_load_histogram_add(&thread->latency, (now - client->begun_ns) / 1000);
     client->unanswered--;
-    first_answer(client);
+    client->answers++;
+    if (!thread->options->requests)
+        first_answer(client);
 }
 
 /* Politely: the server's way of ending a connection is part of what a connection costs it. */
-static void begin_again(struct moon_load_client *client) {
+static void end_connection(struct moon_load_client *client) {
     if (client->ssl)
         SSL_shutdown(client->ssl);
     close_connection(client);
+}
+
+static void begin_again(struct moon_load_client *client) {
+    end_connection(client);
     moon_load_client_start(client);
 }
 
 static void all_answered(struct moon_load_client *client) {
     const struct moon_load_options *options = client->thread->options;
-    if (options->fresh || client->answer.closes) {
+    if (options->requests && client->answers >= options->requests) {
+        if (options->fresh)
+            end_connection(client);
+        client->state = MOON_LOAD_HELD;
+        first_answer(client);
+    } else if (options->fresh || client->answer.closes) {
         if (!options->fresh)
             count(&client->thread->counters.reconnects, 1);
         begin_again(client);
@@ -212,7 +223,7 @@ static void receive(struct moon_load_client *client) {
         if (n == MOON_LOAD_AGAIN)
             return;
         if (n < 0) {
-            bool between = n == MOON_LOAD_ENDED && client->was_served && !client->thread->options->fresh &&
+            bool between = n == MOON_LOAD_ENDED && client->answers && !client->thread->options->fresh &&
                            client->unanswered == client->thread->options->pipeline && !client->answer.in_body;
             if (!between) {
                 broke(client, n == MOON_LOAD_ENDED ? "the server closed" : "read");

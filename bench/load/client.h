@@ -61,7 +61,8 @@ struct moon_load_client {
     size_t sent; /* of requests_len */
     uint64_t upload_left;
     unsigned unanswered;
-    bool was_served;
+    uint64_t answers;
+    bool was_served;   /* had an answer, or all it was to have */
     uint64_t begun_ns; /* of the requests; of the connection when each request has its own */
     struct moon_load_answer answer;
 };

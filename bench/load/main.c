@@ -218,6 +218,18 @@ static bool measure_window(struct run *run) {
     return end.errors == 0;
 }
 
+/* Everything that --requests asked for has been answered. */
+static bool tell_count(struct run *run, double begun) {
+    struct sample begin = {.at = begun}, end = look(run);
+    atomic_store(&stopping, true);
+    for (unsigned i = 0; i < run->options.threads; i++)
+        pthread_join(run->ids[i], NULL);
+    begin.cpu = end.cpu; /* nobody looked before */
+    print_window(run, begin, end, own_cpu());
+    puts("}");
+    return end.errors == 0;
+}
+
 static bool measure_idle(struct run *run, uint64_t before) {
     doze(1); /* what a server does a moment later (freeing, logging) belongs to before the look */
     struct sample end = look(run);
@@ -252,9 +264,12 @@ int main(int argc, char **argv) {
         moon_load_contexts_open(&run.contexts, &run.options) != 0)
         return 1;
     uint64_t before = run.options.idle ? moon_load_watch_memory(&run.watch) : 0;
+    double begun = now();
     if (open_threads(&run) != 0 || !watch_until(&run, 0))
         return 1;
-    bool good = run.options.idle ? measure_idle(&run, before) : measure_window(&run);
+    bool good = run.options.idle       ? measure_idle(&run, before)
+                : run.options.requests ? tell_count(&run, begun)
+                                       : measure_window(&run);
     for (unsigned i = 0; i < run.options.threads; i++)
         for (unsigned k = 0; k < run.threads[i].client_count; k++)
             moon_load_client_deinit(&run.threads[i].clients[k]);

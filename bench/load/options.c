@@ -22,6 +22,7 @@ static const char usage[] =
     "  --new-connections      one request on each connection\n"
     "  --resume               new connections offer the last session\n"
     "  --idle                 one request per connection, then hold them and look at memory\n"
+    "  --requests N           so many of each connection and its successors, without a window: for counting\n"
     "  --upload BYTES         POST with a body of that size\n"
     "  --expect STATUS        every answer must have it (default: 200)\n"
     "  --seconds S            measuring window (default: 3)\n"
@@ -42,6 +43,7 @@ enum {
     OPT_FRESH,
     OPT_RESUME,
     OPT_IDLE,
+    OPT_REQUESTS,
     OPT_UPLOAD,
     OPT_EXPECT,
     OPT_SECONDS,
@@ -63,6 +65,7 @@ static const struct option names[] = {
     {"new-connections", no_argument, NULL, OPT_FRESH},
     {"resume", no_argument, NULL, OPT_RESUME},
     {"idle", no_argument, NULL, OPT_IDLE},
+    {"requests", required_argument, NULL, OPT_REQUESTS},
     {"upload", required_argument, NULL, OPT_UPLOAD},
     {"expect", required_argument, NULL, OPT_EXPECT},
     {"seconds", required_argument, NULL, OPT_SECONDS},
@@ -185,6 +188,8 @@ static int read_option(struct moon_load_options *options, int option, const char
     case OPT_IDLE:
         options->idle = true;
         return 0;
+    case OPT_REQUESTS:
+        return read_number(&options->requests, "requests", text, 1, UINT32_MAX);
     case OPT_UPLOAD:
         return read_number(&options->upload, "upload", text, 1, (uint64_t)1 << 40);
     case OPT_EXPECT:
@@ -222,6 +227,9 @@ static int check_together(const struct moon_load_options *options) {
         return complain("--upload and --pipeline exclude each other");
     if (options->idle && options->fresh)
         return complain("--idle and --new-connections exclude each other");
+    if (options->requests && (options->idle || options->requests % options->pipeline))
+        return complain(options->idle ? "--requests and --idle exclude each other"
+                                      : "--requests: expected a multiple of --pipeline");
     if (options->threads > options->connections)
         return complain("more threads than connections");
     return 0;

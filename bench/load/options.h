@@ -28,6 +28,7 @@ struct moon_load_options {
     double warm_up;                   /* seconds before it, counted from when every connection has had an answer */
     bool fresh;                       /* one request per connection, then a new connection */
     bool resume;                      /* a fresh connection offers the session of the last one */
+    uint64_t requests;                /* of each connection, then no more; 0: until the window closes */
     bool idle;                        /* one request per connection, then they are held while memory is looked at */
     uint64_t upload;                  /* body bytes per request; 0: GET */
     unsigned expect;                  /* the status that every answer must have */
