@@ -1,6 +1,6 @@
-# moongate_embed_lua(target): every Lua file of lua/, rules/ and admin/ as an object library with one table
+# moongate_embed_lua(target): every Lua file of lua/, rules/, admin/ and cli/ as an object library with one table
 # name → source (core/script/embedded.h), plus the module moongate.cdef: the regions of the C headers
-# between "ffi: begin" and "ffi: end", which LuaJIT reads too.
+# between "ffi: begin" and "ffi: end", which LuaJIT reads too, and the table of the functions in them.
 function(moongate_embed_lua target)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS
     "${CMAKE_CURRENT_SOURCE_DIR}/lua/*.lua" "${CMAKE_CURRENT_SOURCE_DIR}/rules/*.lua"
@@ -14,7 +14,7 @@ function(moongate_embed_lua target)
     VERBATIM)
   add_library(${target}_objects OBJECT ${output})
   target_include_directories(${target}_objects PRIVATE "${CMAKE_CURRENT_SOURCE_DIR}/core")
-  target_link_libraries(${target}_objects PRIVATE moongate_hardening)
+  target_link_libraries(${target}_objects PRIVATE moongate_hardening moongate_script_links)
   add_library(${target} INTERFACE)
   target_sources(${target} INTERFACE $<TARGET_OBJECTS:${target}_objects>)
 endfunction()

@@ -1,8 +1,8 @@
 -- embed_lua.lua SOURCE_DIR OUTPUT.c
 -- Writes a C file with every Lua module of the tree as bytes and one table name → source (core/script/embedded.h).
 -- The mapping from file to module name is the one in tree_names below; spec/support/tree.lua uses the same for specs.
--- Also puts the regions of C headers marked "ffi: begin" … "ffi: end" (ffi_regions.lua) into the module moongate.cdef, so that
--- the two sides of the bridge are one text and cannot drift.
+-- Also puts the regions of C headers marked "ffi: begin" … "ffi: end" (ffi_regions.lua) into the module moongate.cdef, and writes
+-- the table of the functions that are declared there: the two sides of the bridge are one text and cannot drift.
 
 local source_dir, output = arg[1], arg[2]
 assert(source_dir and output, "usage: embed_lua.lua SOURCE_DIR OUTPUT.c")
@@ -30,11 +30,9 @@ local function module_name(relative)
   return "moongate." .. name
 end
 
-local function cdef_of_headers()
-  return "return [==[\n" .. dofile(source_dir .. "/cmake/ffi_regions.lua")(source_dir) .. "\n]==]\n"
-end
+local declarations, functions, headers = dofile(source_dir .. "/cmake/ffi_regions.lua")(source_dir)
 
-local modules = { { name = "moongate.cdef", path = "cdef", source = cdef_of_headers() } }
+local modules = { { name = "moongate.cdef", path = "cdef", source = "return [==[\n" .. declarations .. "\n]==]\n" } }
 for _, tree in ipairs { "lua", "rules", "admin", "cli" } do
   local found = lines_of(("cd '%s' && find %s -name '*.lua' | LC_ALL=C sort"):format(source_dir, tree))
   for _, relative in ipairs(found) do
@@ -43,7 +41,13 @@ for _, tree in ipairs { "lua", "rules", "admin", "cli" } do
 end
 
 local out = assert(io.open(output, "wb"))
-out:write("/* Made by cmake/embed_lua.lua. */\n#include \"script/embedded.h\"\n\n")
+out:write("/* Made by cmake/embed_lua.lua. */\n#include \"script/embedded.h\"\n")
+for _, header in ipairs(headers) do out:write(("#include \"%s\"\n"):format(header)) end
+out:write("\nstruct moon_bridge {\n")
+for _, one in ipairs(functions) do out:write(("  %s\n"):format(one.member)) end
+out:write("};\n\nconst struct moon_bridge moon_bridge = {\n")
+for _, one in ipairs(functions) do out:write(("  .%s = %s,\n"):format(one.name, one.name)) end
+out:write("};\n\n")
 for i, module in ipairs(modules) do
   out:write(("static const unsigned char source_%d[] = {\n"):format(i))
   local bytes = {}

@@ -9,17 +9,30 @@ local ffi = require "ffi"
 -- What this side was written against: MOON_FFI_ABI of core/script/bridge.h.
 local ABI = 6
 
-ffi.cdef(require "moongate.cdef")
+local declarations = require "moongate.cdef"
+ffi.cdef(declarations)
 
-local found, number = pcall(function() return ffi.C.moon_ffi_abi() end)
+-- The functions come as a table of pointers and not by name: they are those of the core that made this state, whatever else the
+-- process has loaded. As values of a Lua table they cost nothing to look up and are called as directly as named ones. Constants
+-- of enums need no symbol: LuaJIT knows them.
+local function functions_of(table_at)
+  local bridge = ffi.cast("const struct moon_bridge *", table_at)
+  local functions = {}
+  for name in declarations:gmatch("%(%*(moon_ffi_[%w_]+)%)") do functions[name] = bridge[name] end
+  return setmetatable(functions, { __index = ffi.C })
+end
+
+local found, table_at = pcall(require, "moongate.bridge") -- put there by core/script/vm.c
 if not found then
   error("the C core is not part of this program", 0)
 end
+local C = functions_of(table_at)
+local number = C.moon_ffi_abi() -- the first member of the table, in every version
 if number ~= ABI then
   error(("the Lua modules were written for version %d of the C core's interface, this binary has %d"):format(ABI, number), 0)
 end
 
 ---@class moongate.ffi
----@field C ffi.namespace*  functions of our core
+---@field C table<string, ffi.cdata*>  functions of our core, and its constants
 ---@field ffi ffilib        LuaJIT's library
-return { C = ffi.C, ffi = ffi }
+return { C = C, ffi = ffi }

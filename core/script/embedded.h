@@ -1,5 +1,5 @@
-/* script/embedded.h — the Lua modules that are part of the binary, written by cmake/embed_lua.lua.
- * The table ends with an entry whose name is NULL. Constant; readable from any thread. */
+/* script/embedded.h — what cmake/embed_lua.lua writes at build time: the Lua modules that are part of the binary, and the
+ * table of functions that they call. Constant; readable from any thread. */
 #ifndef MOON_SCRIPT_EMBEDDED_H
 #define MOON_SCRIPT_EMBEDDED_H
 
@@ -12,6 +12,10 @@ struct moon_embedded_lua {
     size_t size;
 };
 
+/* Ends with an entry whose name is NULL. */
 extern const struct moon_embedded_lua moon_embedded_lua[];
+
+/* Pointers to every function marked MOON_FFI; lua/ffi.lua knows its members. */
+extern const struct moon_bridge moon_bridge;
 
 #endif

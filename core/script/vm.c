@@ -161,6 +161,11 @@ static int set_up(lua_State *L) {
     }
     lua_pushcclosure(L, search_module, 1);
     lua_rawseti(L, -2, 2);
+    lua_pop(L, 1);
+
+    lua_getfield(L, -1, "loaded");
+    lua_pushlightuserdata(L, (void *)&moon_bridge); /* for lua/ffi.lua: the functions of this very copy of the core */
+    lua_setfield(L, -2, "moongate.bridge");
     return 0;
 }
 

@@ -1,6 +1,6 @@
 -- Maps module names to files of the source tree, as cmake/embed_lua.lua does for the binary: moongate.rules.parse is
 -- rules/parse.lua, moongate.admin.auth is admin/auth.lua, moongate.cli is cli/init.lua, a plain moongate.request is lua/request.lua.
--- moongate.cdef is made from the C headers, as in the build; moongate.ffi finds its functions in the unit library.
+-- moongate.cdef is made from the C headers, as in the build; moongate.bridge is the unit library's table of functions.
 
 local FOLDERS = { rules = true, admin = true, cli = true }
 
@@ -49,9 +49,12 @@ end
 
 local function search(name)
   if name == "moongate.cdef" then
-    return function() return dofile("cmake/ffi_regions.lua")(".") end
-  elseif name == "moongate.ffi" then
-    require("spec.support.unit").load()
+    return function() return (dofile("cmake/ffi_regions.lua")(".")) end
+  elseif name == "moongate.bridge" then
+    return function()
+      local ffi = require "ffi"
+      return ffi.cast("void *", require("spec.support.unit").load("extern const char moon_bridge[1];").moon_bridge)
+    end
   end
   for _, path in ipairs(candidates(name)) do
     local file = io.open(path, "rb")
