@@ -174,7 +174,7 @@ describe("adopting a snapshot", function()
     assert(worker:adopt((snapshot_of { name = "example.com", rules = { { id = "r1", action = "block", expression = "true" } } })))
     local served = worker.snapshot
     -- Past the control plane's own check, as if it were another version: rules that a worker cannot read.
-    local policy = C.moon_section_host(C.moon_snapshot_section(served.handle, 0), 0).policy
+    local policy = C.moon_section_host(C.moon_snapshot_section(served.handle, 0), 0).terms.policy
     local section = C.moon_ffi_section_new("example.org", 11, "[{]", 3, policy)
     local _, struct = script.control()
     struct.next_host_id = 100000
