@@ -163,6 +163,14 @@ M.catalogue = {
   -- what is set for hostnames; ours
   hostname_options_unknown = { 404, 21080, "Nothing is set for this hostname" },
   hostname_options_value = { 400, 21081, "Invalid value for %s: %s" },
+  -- DNS records
+  dns_invalid = { 400, 1004, "DNS Validation Error" },
+  dns_value = { 400, 1004, "DNS Validation Error: invalid value for %s: %s" },
+  dns_unknown = { 404, 81044, "Record does not exist." },
+  dns_quota = { 400, 81045, "Record quota exceeded." },
+  dns_host_exists = { 400, 81053, "An A, AAAA, or CNAME record with that host already exists." },
+  dns_identical = { 400, 81058, "An identical record already exists." },
+  dns_batch = { 400, 21070, "A batch has at most %d steps" },
   -- origins; ours
   origin_unknown = { 404, 21020, "Origin not found" },
   origin_invalid = { 400, 21021, "Invalid value for %s: %s" },
@@ -177,6 +185,7 @@ M.groups = {
   origin_pulls = { json = "bad_json", value = "origin_pull_value" },
   custom_certificates = { json = "bad_json", value = "custom_certificate_value" },
   rulesets = { json = "ruleset_json", value = "rule_value" },
+  dns = { json = "bad_json", value = "dns_value" },
   origins = { json = "bad_json", value = "origin_invalid" },
   hostname_options = { json = "bad_json", value = "hostname_options_value" },
 }

@@ -31,6 +31,7 @@ local RESOURCES = {
   "filters", "firewall_rules", "origins", "status",
   "custom_certificates", "client_certificates",
   "origin_pulls", "access_certificates", "hostname_options",
+  "dns_records",
 }
 
 --- All routes, in the order of the resources: the API at a glance, for specs and documents too.

@@ -5,6 +5,7 @@
 -- are the operator's word, yet addresses that only ever mean a machine's own link or its cloud's metadata service are
 -- refused, and TLS is verified unless the body says otherwise.
 
+local address = require "moongate.admin.address"
 local check = require "moongate.admin.check"
 local associations = require "moongate.admin.resources.hostname_associations"
 local errors = require "moongate.admin.errors"
@@ -57,56 +58,27 @@ local RESOURCE = {
   paging = { style = "page", size = 50, min = 5, max = 1000 },
 }
 
-local function ipv4(host)
-  local a, b, c, d = host:match("^(%d+)%.(%d+)%.(%d+)%.(%d+)$")
-  if not a then return nil end
-  for _, part in ipairs { a, b, c, d } do
-    if #part > 3 or tonumber(part) > 255 or (#part > 1 and part:sub(1, 1) == "0") then return nil end
-  end
-  return tonumber(a), tonumber(b)
-end
-
--- Shape only: the core parses the address for good and refuses what is none.
-local function is_ipv6(text)
-  return text:find("^[%x:]+[%d.]*$") ~= nil and select(2, text:gsub(":", "")) >= 2
-end
-
-local function forbidden_address(host)
-  local a, b = ipv4(host)
-  if a then
-    if a == 0 or a >= 224 or (a == 169 and b == 254) then return "this address is not the address of an origin" end
-    return nil
-  end
-  local v6 = host:match("^%[(.*)%]$")
-  if v6 then
-    v6 = v6:lower()
-    if v6 == "::" or v6:find("^fe[89ab]%x:") or v6:find("^ff%x%x:") or v6 == "fd00:ec2::254"
-      or v6:find("^::ffff:169%.254%.") or v6:find("^::ffff:a9fe:") then
-      return "this address is not the address of an origin"
-    end
-  end
-end
-
 local function port_of(text)
   if text == "" then return true end
   local digits = text:match("^:(%d+)$")
   return digits ~= nil and #digits <= 5 and tonumber(digits) >= 1 and tonumber(digits) <= 65535
 end
 
--- host [":" port], the host being a name, an IPv4 address or "[" IPv6 "]". Gives the stored form.
+-- host [":" port], the host being a name, an IPv4 address or "[" IPv6 "]". Gives the stored form, and the address.
 local function authority_of(text)
   local host, port = text:match("^(%[[^%]]*%])(.*)$")
   if not host then host, port = text:match("^([^:]*)(.*)$") end
   if not port_of(port) then return nil, "the port is not a number from 1 to 65535" end
   if host:sub(1, 1) == "[" then
-    if not is_ipv6(host:sub(2, -2)) then return nil, "there is no IPv6 address in the brackets" end
-    host = host:lower()
-  elseif not ipv4(host) then
-    local name, reason = check.hostname(host)
-    if not name then return nil, reason end
-    host = name
+    local bytes = address.read(host:sub(2, -2))
+    if not bytes or #bytes ~= 16 then return nil, "there is no IPv6 address in the brackets" end
+    return host:lower() .. port, bytes
   end
-  return host .. port, host
+  local bytes = address.read(host)
+  if bytes then return host .. port, bytes end
+  local name, reason = check.hostname(host)
+  if not name then return nil, reason end
+  return name .. port
 end
 
 local function url_of(text)
@@ -116,9 +88,9 @@ local function url_of(text)
   if rest:find("[%?#@%s%c\\]") then return nil, "only a host and a port may stand in it" end
   local authority, path = rest:match("^([^/]*)(.*)$")
   if path ~= "" and path ~= "/" then return nil, "a path is not possible; requests keep their own" end
-  local form, host = authority_of(authority)
-  if not form then return nil, host end
-  local reason = forbidden_address(host)
+  local form, bytes = authority_of(authority)
+  if not form then return nil, bytes end
+  local reason = bytes and address.mistake(bytes)
   if reason then return nil, reason end
   return scheme .. "://" .. form
 end

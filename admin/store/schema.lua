@@ -22,6 +22,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.08_access",
   require "moongate.admin.store.migrations.09_hostname_options",
   require "moongate.admin.store.migrations.10_settings",
+  require "moongate.admin.store.migrations.11_dns_records",
 }
 
 local function identity_of(connection)

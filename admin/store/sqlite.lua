@@ -2,8 +2,8 @@
 --
 -- Called by store/init.lua only. Goes through LuaDBI, whose habits are fenced in here: it opens transactions by
 -- itself unless told not to, hands integers out as 32 bits, ends strings at a NUL, raises some errors and returns
--- others, and leaves a statement running until its last row is read. Statements are prepared once per SQL text; the
--- number of texts is the number of queries in our sources. Never builds SQL from values.
+-- others, and leaves a statement running until its last row is read. Statements are prepared once per SQL text and
+-- kept, up to a number. Never builds SQL from values.
 
 local DBI = require "DBI"
 local files = require "moongate.admin.store.files"
@@ -11,6 +11,7 @@ local files = require "moongate.admin.store.files"
 local M = {}
 
 local BUSY_MS = 5000
+local STATEMENTS = 1000 -- kept prepared; filters of lists can be combined in more ways
 
 -- What SQLite says, first match wins → kind of failure (the contract in store/init.lua).
 local FAILURES = {
@@ -54,13 +55,20 @@ end
 local Connection = {}
 Connection.__index = Connection
 
+local function forget_statements(self)
+  for _, statement in pairs(self.statements) do statement:close() end
+  self.statements, self.statement_count = {}, 0
+end
+
 local function statement_for(self, sql)
   local statement = self.statements[sql]
   if statement then return statement end
+  -- None is in use here: every answer is read to its end before the next question.
+  if self.statement_count >= STATEMENTS then forget_statements(self) end
   local err
   statement, err = self.handle:prepare(sql)
   if not statement then fail(plain(err)) end
-  self.statements[sql] = statement
+  self.statements[sql], self.statement_count = statement, self.statement_count + 1
   return statement
 end
 
@@ -155,8 +163,7 @@ function Connection:copy_to(path)
 end
 
 function Connection:close()
-  for _, statement in pairs(self.statements) do statement:close() end
-  self.statements = {}
+  forget_statements(self)
   if self.handle then self.handle:close() end
   self.handle = nil
 end
@@ -196,7 +203,7 @@ function M.open(path)
   local handle, message = DBI.Connect("SQLite3", path)
   if not handle then return nil, { where = path, text = "the store cannot be opened: " .. tostring(message) } end
   handle:autocommit(true) -- transactions are ours; the library's own would begin at the first pragma
-  local self = setmetatable({ handle = handle, statements = {} }, Connection)
+  local self = setmetatable({ handle = handle, statements = {}, statement_count = 0 }, Connection)
 
   local called, fine, why = pcall(prepare_connection, self, path)
   if called and fine then return self end

@@ -178,4 +178,17 @@ describe("moongate.admin.store", function()
     assert.equal(1, pragma "foreign_keys")
     assert.equal("wal", pragma "journal_mode")
   end)
+
+  it("keeps a bounded number of statements prepared, and goes on in the same transaction", function()
+    local total = opened:write(function(tx)
+      account(tx, A)
+      local sum = 0
+      for number = 1, 1100 do sum = sum + tx:one(("SELECT %d AS n FROM accounts"):format(number)).n end
+      return sum
+    end)
+    assert.equal(1100 * 1101 / 2, total)
+    local kept = 0
+    for _ in pairs(opened.connection.statements) do kept = kept + 1 end
+    assert.is_true(kept <= 1000)
+  end)
 end)
