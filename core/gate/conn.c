@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "gate/admission.h"
+#include "gate/forward_certificate.h"
 #include "gate/proxy.h"
 #include "gate/record.h"
 #include "gate/request.h"
@@ -395,6 +396,7 @@ static void on_closed(struct moon_stream *stream) {
     struct moon_conn *conn = MOON_CONTAINER(stream, struct moon_conn, stream);
     struct moon_worker *worker = conn->worker;
     moon_assert(!conn->request);
+    moon_forward_certificate_free(&conn->forwarded); /* what was written of the session's certificate */
     moon_tls_session_free(&conn->tls);
     moon_buf_free(&conn->carry);
     moon_list_remove(&conn->link);

@@ -12,6 +12,8 @@
 #include "net/stream.h"
 #include "tls/session.h"
 
+struct moon_forwarded_certificate;
+
 enum moon_conn_deadline {
     MOON_WAIT_NOTHING = 0, /* somebody else watches: the origin's deadline */
     MOON_WAIT_HANDSHAKE,
@@ -54,6 +56,7 @@ struct moon_conn {
     /* What the Host of the next request is compared with, valid while the worker's serial is `sni_serial`. */
     const struct moon_host *sni_host;
     uint64_t sni_serial;
+    struct moon_forwarded_certificate *forwarded; /* gate/forward_certificate.c; NULL while nothing was forwarded */
 };
 
 /* Takes `fd`. */

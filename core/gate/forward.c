@@ -1,5 +1,6 @@
 #include "gate/forward.h"
 
+#include "base/check.h"
 #include "base/error.h"
 #include "http/write.h"
 
@@ -76,9 +77,35 @@ static int append_to_list(struct moon_buf *out, const struct moon_http_head *hea
     return rc;
 }
 
+static bool is_added(const struct moon_added_fields *added, struct moon_str name) {
+    for (size_t i = 0; i < added->count; i++)
+        if (moon_str_equal_nocase(added->fields[i].name, name))
+            return true;
+    return false;
+}
+
+/* Lines of ours, whole; without those that were added already: nobody shall have to choose between two of one name. */
+static int append_lines(struct moon_buf *out, struct moon_str lines, const struct moon_added_fields *added) {
+    if (!added->count)
+        return moon_buf_append_str(out, lines);
+    int rc = 0;
+    while (lines.len && rc == 0) {
+        const char *colon = memchr(lines.data, ':', lines.len), *end = memchr(lines.data, '\n', lines.len);
+        moon_assert(colon && end);
+        struct moon_str line = moon_str(lines.data, (size_t)(end - lines.data) + 1);
+        if (!is_added(added, moon_str(lines.data, (size_t)(colon - lines.data))))
+            rc = moon_buf_append_str(out, line);
+        lines.data += line.len;
+        lines.len -= line.len;
+    }
+    return rc;
+}
+
 int moon_forward_request(struct moon_buf *out, const struct moon_request *request, const struct moon_http_head *head,
-                         const struct moon_origin_terms *terms, enum moon_http_framing framing, bool websocket) {
+                         struct moon_str certificate) {
     const struct moon_conn *conn = request->conn;
+    const struct moon_exchange *exchange = &request->exchange;
+    const struct moon_origin_terms *terms = exchange->terms;
     bool tls = conn->service->tls;
     struct moon_str address = moon_str_of(conn->peer_ip);
     int rc = moon_http_write_request_line(out, request->method, request->uri);
@@ -89,11 +116,13 @@ int moon_forward_request(struct moon_buf *out, const struct moon_request *reques
             rc = moon_http_write_field(out, head->fields[i].name, head->fields[i].value);
     if (rc == 0)
         rc = moon_forward_added_fields(out, &request->to_origin);
-    if (rc == 0 && framing == MOON_HTTP_LENGTH)
+    if (rc == 0)
+        rc = append_lines(out, certificate, &request->to_origin);
+    if (rc == 0 && exchange->to_origin == MOON_HTTP_LENGTH)
         rc = moon_http_write_field_number(out, MOON_STR("Content-Length"), head->content_length);
-    else if (rc == 0 && framing == MOON_HTTP_CHUNKED)
+    else if (rc == 0 && exchange->to_origin == MOON_HTTP_CHUNKED)
         rc = moon_http_write_field(out, MOON_STR("Transfer-Encoding"), MOON_STR("chunked"));
-    if (rc == 0 && websocket) {
+    if (rc == 0 && exchange->websocket) {
         rc = moon_http_write_field(out, MOON_STR("Connection"), MOON_STR("Upgrade"));
         if (rc == 0)
             rc = moon_http_write_field(out, MOON_STR("Upgrade"), MOON_STR("websocket"));

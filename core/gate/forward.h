@@ -6,10 +6,11 @@
 
 #include "gate/request.h"
 
-/* Appends the head of the request toward its origin: line, fields, framing, empty line. `head` is the client's. 0, or
- * MOON_ETOOBIG, MOON_EHEAD. */
+/* Appends the head of a request toward the origin of its exchange: line, fields, framing, empty line. `head` is the client's;
+ * `certificate` are lines about its certificate (gate/forward_certificate.h), of which each gives way to a field of the same name
+ * that was added. 0, or MOON_ETOOBIG, MOON_EHEAD. */
 int moon_forward_request(struct moon_buf *out, const struct moon_request *request, const struct moon_http_head *head,
-                         const struct moon_origin_terms *terms, enum moon_http_framing framing, bool websocket);
+                         struct moon_str certificate);
 
 /* Appends the fields of the origin's answer that pass to the client (no status line, no framing, no empty line).
  * *has_date tells whether the origin sent a Date. */

@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "gate/forward.h"
+#include "gate/forward_certificate.h"
 #include "gate/request.h"
 #include "gate/respond.h"
 #include "http/parse.h"
@@ -67,14 +68,27 @@ static void borrow(struct moon_request *request, bool fresh) {
         send_head(request);
 }
 
-void moon_proxy_begin(struct moon_request *request, struct moon_origin_terms *terms) {
+/* The head toward the origin, into the arena. False when there is no room for it. */
+static bool write_head(struct moon_request *request, const struct moon_host *host) {
+    struct moon_exchange *exchange = &request->exchange;
+    struct moon_str certificate;
+    struct moon_buf out;
+    moon_buf_init(&out, HEAD_TO_ORIGIN_MAX);
+    int rc = moon_forward_certificate(request->conn, host, &certificate);
+    if (rc == 0)
+        rc = moon_forward_request(&out, request, &request->conn->worker->head, certificate);
+    exchange->head = rc == 0 ? moon_arena_copy(&request->arena, moon_buf_view(&out)) : MOON_STR_NONE;
+    moon_buf_free(&out);
+    return exchange->head.data;
+}
+
+void moon_proxy_begin(struct moon_request *request, const struct moon_host *host, struct moon_origin_terms *terms) {
     struct moon_exchange *exchange = &request->exchange;
     struct moon_worker *worker = request->conn->worker;
     const struct moon_http_head *head = &worker->head;
-    struct moon_buf out;
     *exchange = (struct moon_exchange){.terms = moon_origin_terms_ref(terms)};
     moon_buf_init(&exchange->carry, worker->options->limits.head + MOON_RECEIVE_ROOM);
-    exchange->websocket = head->upgrade_websocket && head->framing == MOON_HTTP_NO_BODY;
+    exchange->websocket = head->upgrade_websocket && head->framing == MOON_HTTP_NO_BODY && !host->terms.no_websockets;
     exchange->idempotent = is_idempotent(request->method);
     exchange->to_origin = head->framing;
     request->consumer = MOON_CONSUME_PROXY;
@@ -82,11 +96,7 @@ void moon_proxy_begin(struct moon_request *request, struct moon_origin_terms *te
         moon_respond_page(request, 508, "the request came through this gateway too often", true);
         return;
     }
-    moon_buf_init(&out, HEAD_TO_ORIGIN_MAX);
-    int rc = moon_forward_request(&out, request, head, terms, exchange->to_origin, exchange->websocket);
-    exchange->head = rc == 0 ? moon_arena_copy(&request->arena, moon_buf_view(&out)) : MOON_STR_NONE;
-    moon_buf_free(&out);
-    if (!exchange->head.data) {
+    if (!write_head(request, host)) {
         moon_respond_page(request, 431, "the head toward the origin is too large", true);
         return;
     }

@@ -7,6 +7,7 @@
 #include "gate/origin.h"
 #include "http/body.h"
 
+struct moon_host;
 struct moon_request;
 
 struct moon_exchange {
@@ -32,8 +33,9 @@ struct moon_exchange {
     uint64_t expecting; /* the deadline that the origin has now; 0: we do not wait for it */
 };
 
-/* Builds the head toward the origin from worker->head and begins. The request is detached already. */
-void moon_proxy_begin(struct moon_request *request, struct moon_origin_terms *terms);
+/* Builds the head toward the origin from worker->head and begins. `terms` are those of `host`, or what a policy chose instead. The
+ * request is detached already. */
+void moon_proxy_begin(struct moon_request *request, const struct moon_host *host, struct moon_origin_terms *terms);
 /* True when the origin can take more of the request's body. */
 bool moon_proxy_takes_body(const struct moon_request *request);
 /* One span of the request's body; `end` after the last (payload may be empty then). */

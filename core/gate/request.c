@@ -473,7 +473,7 @@ static void to_origin(struct moon_request *request, const struct moon_host *host
     else if (!detach(request))
         moon_respond_page(request, 431, "the head is too large", true);
     else
-        moon_proxy_begin(request, origin);
+        moon_proxy_begin(request, host, origin);
 }
 
 void moon_request_go_on(struct moon_request *request) {

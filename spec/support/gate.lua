@@ -32,7 +32,13 @@ struct moon_tls_policy;
 int moon_tls_policy_new(struct moon_tls_policy **out, const struct moon_tls_terms *terms, struct moon_diag *diag);
 void moon_tls_policy_unref(struct moon_tls_policy **policy);
 struct moon_trust;
-int moon_trust_new(struct moon_trust **out, const struct moon_str *pems, size_t count, struct moon_diag *diag);
+struct moon_trust_crl;
+struct moon_trust_denial { struct moon_str ca; struct moon_str certificate; };
+struct moon_trust_options {
+  const struct moon_str *pems; size_t pem_count; const struct moon_trust_crl *crls; size_t crl_count;
+  const struct moon_trust_denial *denials; size_t denial_count; int usage;
+};
+int moon_trust_build(struct moon_trust **out, const struct moon_trust_options *options, struct moon_diag *diag);
 void moon_trust_unref(struct moon_trust **trust);
 struct moon_tls_client;
 void moon_crypto_init(void);
@@ -111,10 +117,15 @@ function M.origin_terms(options)
   return ffi.gc(out[0], function(terms) C.moon_origin_terms_unref(ffi.new("struct moon_origin_terms *[1]", terms)) end)
 end
 
+--- A trust set of one CA.
 ---@param pem string
-function M.trust(pem)
-  local box, out = diag(), ffi.new("struct moon_trust *[1]")
-  assert(C.moon_trust_new(out, ffi.new("struct moon_str[1]", unit.str(pem)), 1, box) == 0, told(box).text)
+---@param revoked string|nil SHA-256 of a certificate, 64 hex digits
+function M.trust(pem, revoked)
+  local box, out, options = diag(), ffi.new("struct moon_trust *[1]"), ffi.new("struct moon_trust_options")
+  local pems, denials = ffi.new("struct moon_str[1]", unit.str(pem)), ffi.new("struct moon_trust_denial[1]")
+  options.pems, options.pem_count, options.denials, options.denial_count = pems, 1, denials, revoked and 1 or 0
+  if revoked then denials[0].certificate = unit.str(revoked) end
+  assert(C.moon_trust_build(out, options, box) == 0, told(box).text)
   return ffi.gc(out[0], function(trust) C.moon_trust_unref(ffi.new("struct moon_trust *[1]", trust)) end)
 end
 
@@ -236,7 +247,7 @@ function Gateway:connect(options)
   options = options or {}
   if options.tls then
     local given = { port = self.https, sni = options.sni, ca = M.identity().root, timeout = options.timeout }
-    for _, name in ipairs { "cert", "key", "version" } do given[name] = options[name] end
+    for _, name in ipairs { "cert", "key", "version", "resume" } do given[name] = options[name] end
     return assert(net.connect(given))
   end
   return assert(net.connect { port = self.http, tls = false, timeout = options.timeout })
