@@ -11,7 +11,8 @@
 --     client_certificate below }; every name that one covers is among the hosts
 --   hosts[i]: { name, trust = PEM texts | nil, origin | nil, https_only = true | nil, websockets = false | nil, and as
 --     moongate.admin.host_options: forward | nil, resumption = false | nil, strict_sni = true | nil, usage | nil }
---   trust_options | nil: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" }, … } }: what is revoked
+--   trust_options | nil: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" } or { sha256 = that of the
+--     certificate itself }, … } }: what is revoked
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil }
 --   client_certificate (what we present): { certificates = PEM, private_key = sealed text, context = its row }
 --   rules[i]: { id, ref, action, expression, enabled, action_parameters | nil, logging = false | nil }: the entry point of

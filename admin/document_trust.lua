@@ -37,13 +37,21 @@ local function pems_by_id(tx, zone_id)
   return pems
 end
 
--- What is revoked under the managed CA, when the zone has hostnames with it.
+local OF_ZONE = "IN (SELECT certificate_id FROM hostname_associations WHERE zone_id = ?)"
+
+-- What is revoked under the managed CA and denied under uploaded ones, when the zone has hostnames with them.
 local function denials_of(tx, zone_id)
   local denials = {}
-  for index, row in ipairs(tx:all("SELECT m.fingerprint AS ca, r.serial_number AS serial FROM managed_revocations r "
-      .. "JOIN managed_cas m ON m.id = r.ca_id WHERE m.id IN (SELECT certificate_id FROM hostname_associations "
-      .. "WHERE zone_id = ?) ORDER BY m.id, r.serial_number", zone_id)) do
-    denials[index] = { ca = row.ca, serial = "0x" .. row.serial }
+  for _, row in ipairs(tx:all("SELECT m.fingerprint AS ca, r.serial_number AS serial FROM managed_revocations r "
+      .. "JOIN managed_cas m ON m.id = r.ca_id WHERE m.id " .. OF_ZONE .. " UNION ALL "
+      .. "SELECT i.sha256, d.value FROM certificate_denials d JOIN certificate_denial_issuers i "
+      .. "ON i.certificate_id = d.certificate_id WHERE d.kind = 'serial' AND d.certificate_id " .. OF_ZONE
+      .. " ORDER BY 1, 2", zone_id, zone_id)) do
+    denials[#denials + 1] = { ca = row.ca, serial = "0x" .. row.serial }
+  end
+  for _, row in ipairs(tx:all("SELECT DISTINCT value FROM certificate_denials WHERE kind = 'sha256' "
+      .. "AND certificate_id " .. OF_ZONE .. " ORDER BY value", zone_id)) do
+    denials[#denials + 1] = { sha256 = row.value }
   end
   return denials
 end

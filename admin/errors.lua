@@ -160,6 +160,11 @@ M.catalogue = {
   filter_in_use = { 400, 10012, "a firewall rule uses this filter, so it cannot be deleted" },
   filter_quota = { 400, 21052, "exceeded maximum number of %s" },
   firewall_rule_unknown = { 404, 10001, "could not find the firewall rule" },
+  -- what is revoked under uploaded CAs; ours
+  denial_unknown = { 404, 21082, "Denial not found" },
+  denial_value = { 400, 21083, "Invalid value for %s: %s" },
+  denial_exists = { 400, 21084, "This certificate is denied already" },
+  denial_quota = { 400, 21085, "Hit the maximum number of denials of a CA" },
   -- what is set for hostnames; ours
   hostname_options_unknown = { 404, 21080, "Nothing is set for this hostname" },
   hostname_options_value = { 400, 21081, "Invalid value for %s: %s" },
@@ -187,6 +192,7 @@ M.groups = {
   rulesets = { json = "ruleset_json", value = "rule_value" },
   dns = { json = "bad_json", value = "dns_value" },
   origins = { json = "bad_json", value = "origin_invalid" },
+  denials = { json = "bad_json", value = "denial_value" },
   hostname_options = { json = "bad_json", value = "hostname_options_value" },
 }
 

@@ -57,6 +57,16 @@ local RESOURCE = {
   filters = { by_name, by_ca, by_type },
 }
 
+--- The uploaded CA that a path names.
+---@param context table
+---@return { id: string, certificates: string }|nil
+---@return moongate.admin.error[]|nil
+function M.find_ca(context)
+  local row, failure = resource.find(RESOURCE, context)
+  if row and row.ca ~= 1 then return nil, errors.fail("certificate_not_ca") end
+  return row, failure
+end
+
 -- One step of the upload's checks gives errors, or nil to go on.
 local function check_shape(upload)
   if upload.ca then

@@ -23,6 +23,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.09_hostname_options",
   require "moongate.admin.store.migrations.10_settings",
   require "moongate.admin.store.migrations.11_dns_records",
+  require "moongate.admin.store.migrations.12_certificate_denials",
 }
 
 local function identity_of(connection)

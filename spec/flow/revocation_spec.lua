@@ -1,0 +1,83 @@
+-- What is revoked under uploaded CAs, on connections that are open: denials, and what the rules see of them.
+
+local certs = require "spec.support.certs"
+local gateway = require "spec.support.gateway"
+local origin = require "spec.support.origin"
+
+local HOST = "api.example.com"
+
+describe("under an uploaded CA", function()
+  local gate, behind, ca, base
+  local device
+
+  setup(function()
+    behind = origin.start()
+    gate = gateway.start { origin = behind }
+    ca = certs.ca("Partners")
+    gate:associate(ca, { HOST })
+    gate:set_rules {
+      gateway.block_rule(HOST),
+      ('(http.host eq "%s" and cf.tls_client_auth.cert_revoked)'):format(HOST),
+    }
+    base = ("/accounts/%s/mtls_certificates/%s/moongate"):format(gate:account(), gate:upload(ca))
+    device = certs.leaf(ca, { cn = "pump-17" })
+  end)
+  teardown(function()
+    gate:stop()
+    behind:stop()
+  end)
+
+  local function opened(leaf)
+    local session = gate:connect { host = HOST, cert = leaf }
+    local function status() return session:get("/x", { host = HOST }).status end
+    assert.equal(200, status())
+    return session, status
+  end
+
+  describe("a denial", function()
+    for title, body_of in pairs {
+      ["by serial number"] = function(leaf)
+        return { serial = "0x" .. certs.openssl("x509 -noout -serial -in " .. leaf.path):match("=(%x+)") }
+      end,
+      ["by fingerprint"] = function(leaf)
+        return { sha256 = certs.openssl("x509 -noout -fingerprint -sha256 -in " .. leaf.path):match("=(%S+)") }
+      end,
+    } do
+      it(title .. " holds from the next request on, and so does taking it back", function()
+        local leaf = certs.leaf(ca, { cn = "pump-18" })
+        local session, status = opened(leaf)
+        local other, other_status = opened(device)
+        local denial = gate:api("POST", base .. "/denials", body_of(leaf))
+        assert.equal(403, status())
+        assert.equal(403, (gate:status { host = HOST, cert = leaf }))
+        assert.equal(200, other_status())
+        session:close()
+        session = gate:connect { host = HOST, cert = leaf }
+        assert.equal(403, session:get("/x", { host = HOST }).status)
+        gate:api("DELETE", base .. "/denials/" .. denial.id)
+        assert.equal(200, session:get("/x", { host = HOST }).status)
+        session:close()
+        other:close()
+      end)
+    end
+
+    it("leaves the certificate verified: only cert_revoked tells", function()
+      local leaf = certs.leaf(ca, { cn = "pump-19", serial = "0x5A" })
+      gate:api("POST", base .. "/denials", { serial = "90" })
+      assert.equal(403, (gate:status { host = HOST, cert = leaf }))
+      local rules = { gateway.block_rule(HOST) }
+      gate:set_rules(rules)
+      assert.equal(200, (gate:status { host = HOST, cert = leaf }))
+      rules[2] = ('(http.host eq "%s" and cf.tls_client_auth.cert_revoked)'):format(HOST)
+      gate:set_rules(rules)
+    end)
+
+    it("holds after a restart", function()
+      local leaf = certs.leaf(ca, { cn = "pump-20", serial = "0x5B" })
+      gate:api("POST", base .. "/denials", { serial = "0x5b" })
+      gate:restart()
+      assert.equal(403, (gate:status { host = HOST, cert = leaf }))
+      assert.equal(200, (gate:status { host = HOST, cert = device }))
+    end)
+  end)
+end)
