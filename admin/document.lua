@@ -6,11 +6,13 @@
 -- hosts small.
 --
 -- A document: { id, name, version, hosts, rules, certificates, account_rules | nil, firewall_rules | nil, rulesets |
--- nil, lists | nil, trust_options | nil }.
+-- nil, lists | nil, trust_options | nil, tls | nil }.
 --   certificates[i] (of the zone, the preferred first): { hosts, kind = "EC" | "RSA", expires_on, and as a
 --     client_certificate below }; every name that one covers is among the hosts
---   hosts[i]: { name, trust = PEM texts | nil, origin | nil, https_only = true | nil, websockets = false | nil, and as
---     moongate.admin.host_options: forward | nil, resumption = false | nil, strict_sni = true | nil, usage | nil }
+--   hosts[i]: { name, trust = PEM texts | nil, origin | nil, tls | nil, https_only = true | nil, websockets = false | nil,
+--     and as moongate.admin.host_options: forward | nil, resumption = false | nil, strict_sni = true | nil, usage | nil }
+--   tls of the document and of hosts[i] | nil: { min_version | nil, tls_1_3 = "off" | nil, ciphers | nil }; a host's go
+--     before the zone's, member by member
 --   trust_options | nil: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" } or { sha256 = that of the
 --     certificate itself }, … } }: what is revoked
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil }
@@ -24,6 +26,7 @@ local check = require "moongate.admin.check"
 local document_options = require "moongate.admin.document_options"
 local document_origins = require "moongate.admin.document_origins"
 local document_rules = require "moongate.admin.document_rules"
+local document_settings = require "moongate.admin.document_settings"
 local document_trust = require "moongate.admin.document_trust"
 local json = require "moongate.json"
 local secrets = require "moongate.admin.secrets"
@@ -56,8 +59,9 @@ function M.build(tx, zone, memo)
   local named, origin_of = document_origins.build(tx, zone)
   local certificates, covered = server_certificates(tx, zone)
   local optional, options_of = document_options.build(tx, zone)
+  local settings = document_settings.build(tx, zone)
   local names, seen = {}, {}
-  for _, set in ipairs { trust, named, covered, optional } do
+  for _, set in ipairs { trust, named, covered, optional, settings.names } do
     for name in pairs(set) do
       if not seen[name] then
         seen[name] = true
@@ -71,12 +75,13 @@ function M.build(tx, zone, memo)
     local options = options_of(name)
     hosts[index] = {
       name = name, trust = trust[name], origin = origin_of(name), forward = options.forward, usage = options.usage,
-      resumption = options.resumption, strict_sni = options.strict_sni,
+      resumption = options.resumption, strict_sni = options.strict_sni, tls = settings.tls_of[name],
+      https_only = settings.https_only, websockets = settings.websockets,
     }
   end
   local document = document_rules.build(tx, zone.id, memo or {})
   document.id, document.name, document.version, document.hosts = zone.id, zone.name, zone.generation, hosts
-  document.certificates, document.trust_options = certificates, trust_options
+  document.certificates, document.trust_options, document.tls = certificates, trust_options, settings.tls
   return document
 end
 

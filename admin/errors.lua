@@ -57,10 +57,14 @@ M.catalogue = {
   zone_exists = { 400, 1061, "%s already exists" },
   not_a_domain = { 400, 1002, "%s is not a valid domain name: %s" },
   zone_in_the_way = { 400, 1116, "%s cannot be a zone of its own: %s" },
-  -- settings of zones
+  -- settings of zones and hostnames
   setting_unknown = { 400, 1006, "Unrecognized zone setting name" },
   setting_value = { 400, 1007, "Invalid value for zone setting %s: %s" },
   setting_fixed = { 400, 1015, "The zone setting %s is read only" },
+  hostname_setting_unknown = { 404, 21090, "There is no such setting for this hostname" },
+  hostname_setting_value = { 400, 10002, "Invalid value for the setting %s: %s" },
+  hostname_setting_wildcard = { 400, 21091, "The certificate that covers %s does so by a wildcard; ciphers of a hostname "
+    .. "need a certificate that names it" },
   -- mTLS certificates and hostname associations
   certificate_json = { 400, 1400, "Malformed JSON in request body: %s" },
   certificate_value = { 400, 1400, "Invalid value for %s: %s" },

@@ -75,7 +75,7 @@ function M.part(control, document)
     hosts[index] = json.object {
       name = host.name, trust = pack.trust(host.trust), origin = pack.origin(host.origin), forward = host.forward,
       resumption = host.resumption, strict_sni = host.strict_sni, usage = host.usage, https_only = host.https_only,
-      websockets = host.websockets,
+      websockets = host.websockets, tls = host.tls,
     }
   end
   return {
@@ -85,7 +85,7 @@ function M.part(control, document)
       firewall_rules = document.firewall_rules and array_of(document.firewall_rules),
       rulesets = each_of(document.rulesets, array_of), lists = each_of(document.lists, pack.list),
       certificates = document.certificates and json.array(document.certificates),
-      trust_options = document.trust_options,
+      trust_options = document.trust_options, tls = document.tls,
     }),
     certificates = pack.certificates,
     identities = pack.identities,

@@ -189,7 +189,7 @@ end
 
 -- Tables with names that a zone has something for.
 local NAMED = { "hostname_associations", "origins", "origin_pull_hostnames", "access_hostnames", "access_settings",
-  "hostname_options", "dns_records" }
+  "hostname_options", "dns_records", "hostname_settings" }
 
 local function names_below(tx, zone_id, name)
   local length = #name + 1

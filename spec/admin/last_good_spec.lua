@@ -53,7 +53,9 @@ describe("moongate.admin.last_good", function()
     local documents = { document("a", {
       { name = "a.test", forward = { cloudflare = true, fields = true, rfc9440 = false, xfcc = true } },
       { name = "b.a.test", resumption = false, https_only = true, websockets = false },
+      { name = "c.a.test", tls = { min_version = "1.3", ciphers = require("moongate.json").array {} } },
     }) }
+    documents[1].tls = { tls_1_3 = "off", ciphers = require("moongate.json").array { "AES128-SHA" } }
     assert.same(documents, round(documents).documents)
   end)
 
