@@ -476,8 +476,10 @@ static struct moon_tls_choice choose(void *data, struct moon_str sni) {
         return (struct moon_tls_choice){0};
     if (sni.len)
         host = moon_snapshot_find(snapshot, sni);
-    return host ? (struct moon_tls_choice){.policy = host->terms.policy, .trust = host->terms.trust, .resumable = true}
-                : (struct moon_tls_choice){.policy = moon_snapshot_fallback(snapshot)};
+    if (!host)
+        return (struct moon_tls_choice){.policy = moon_snapshot_fallback(snapshot)};
+    const struct moon_host_terms *terms = &host->terms;
+    return (struct moon_tls_choice){.policy = terms->policy, .trust = terms->trust, .resumable = !terms->no_resumption};
 }
 
 void moon_conn_open(const struct moon_service *service, int fd, const struct moon_address *peer) {

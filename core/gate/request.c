@@ -484,6 +484,24 @@ void moon_request_go_on(struct moon_request *request) {
         moon_respond_page(request, 404, "no section answers for the host any more", true);
 }
 
+/* Sends a request that came without TLS to the same place with it. */
+static void redirect_to_https(struct moon_request *request) {
+    static const char scheme[] = "https://";
+    const size_t before = sizeof scheme - 1, host = request->host.len;
+    struct moon_str uri = request->uri.data[0] == '/' ? request->uri : MOON_STR("/"); /* "*" is no place */
+    char *room = moon_arena_take(&request->arena, before + host + uri.len);
+    if (!room) {
+        moon_respond_page(request, 431, "the head is too large", true);
+        return;
+    }
+    memcpy(room, scheme, before);
+    memcpy(room + before, request->host.data, host);
+    memcpy(room + before + host, uri.data, uri.len);
+    struct moon_http_field location = {MOON_STR("Location"), moon_str(room, before + host + uri.len)};
+    request->refusal = "the host is served over HTTPS only";
+    moon_respond(request, 301, MOON_STR_NONE, MOON_STR(""), &location, 1, true);
+}
+
 /* Host, rules, policies, origin: by the snapshot of now. */
 static void route(struct moon_request *request, struct moon_str user_agent) {
     struct moon_conn *conn = request->conn;
@@ -496,6 +514,10 @@ static void route(struct moon_request *request, struct moon_str user_agent) {
     }
     if (!host) {
         moon_respond_page(request, 404, "no section answers for the host", true);
+        return;
+    }
+    if (host->terms.https_only && !conn->tls) {
+        redirect_to_https(request);
         return;
     }
     if (!pass_rules(request, host, user_agent))

@@ -120,9 +120,11 @@ static int on_new(SSL *ssl, SSL_SESSION *session) {
 
 static SSL_SESSION *on_get(SSL *ssl, const unsigned char *id, int id_len, int *copy) {
     struct moon_tls_sessions *sessions = SSL_get_ex_data(ssl, connection_index);
+    const struct moon_tls_hello *hello = SSL_get_app_data(ssl);
     SSL_SESSION *found = NULL;
     *copy = 0; /* the reference is handed over */
-    if (!sessions || id_len <= 0 || id_len > ID_MAX)
+    /* A name may have been closed to resumption since the session was made. */
+    if (!sessions || !hello || !hello->resumable || id_len <= 0 || id_len > ID_MAX)
         return NULL;
     uint64_t hash = mix(id, (unsigned)id_len);
     struct shard *shard = shard_of(sessions, hash);

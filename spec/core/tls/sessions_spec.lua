@@ -117,6 +117,13 @@ describe("tls.sessions", function()
         assert.equal(0, tonumber(C.moon_tls_sessions_count(terms.table)))
         assert.is_false((resume(terms, session, { name = "never.test", version = version })))
       end)
+
+      it("makes a full handshake once the name is not resumable any more", function()
+        local terms = terms_with()
+        local session = first(terms, { name = "a.test", version = version, certificate = pump })
+        terms[1].resumable = false
+        assert.is_false((resume(terms, session, { name = "a.test", version = version })))
+      end)
     end)
   end
 
