@@ -44,6 +44,7 @@ struct moon_gateway {
     uv_timer_t ending; /* the drain deadline, then the wait for the last handles */
     uv_async_t gone;   /* a worker's thread has ended */
     bool started;
+    bool draining;
     bool closing;
     bool forced;
     bool joined;
@@ -204,7 +205,7 @@ static void on_gone(uv_async_t *async);
 
 static int init_worker(struct moon_gateway *gateway, struct moon_worker *worker, unsigned index, uv_loop_t *loop,
                        struct moon_log *log, struct moon_diag *diag) {
-    int rc = moon_worker_init(worker, gateway, index, loop, diag);
+    int rc = moon_worker_init(worker, gateway, index, loop, worker == &gateway->control, diag);
     worker->options = &gateway->options;
     worker->hooks = &gateway->hooks;
     worker->log = moon_log_channel_open(log);
@@ -235,7 +236,15 @@ static void tell_connections(struct moon_gateway *gateway) {
     moon_log_end(gateway->control.log);
 }
 
-static int start_threads(struct moon_gateway *gateway, struct moon_diag *diag) {
+/* The one worker that lives on the control loop; NULL when the workers have threads. */
+static struct moon_worker *guest_of(const struct moon_gateway *gateway) {
+    return gateway->options.one_loop ? &gateway->workers[0] : NULL;
+}
+
+static int start_workers(struct moon_gateway *gateway, struct moon_diag *diag) {
+    struct moon_diag nothing;
+    if (guest_of(gateway))
+        return moon_worker_begin(guest_of(gateway), diag ? diag : &nothing);
     for (unsigned i = 0; i < gateway->worker_count; i++) {
         struct moon_worker *worker = &gateway->workers[i];
         int rc = pthread_create(&worker->thread, NULL, moon_worker_main, worker);
@@ -273,7 +282,7 @@ int moon_gateway_new(struct moon_gateway **out, uv_loop_t *loop, const struct mo
     pthread_cond_init(&gateway->changed, &attributes);
     pthread_condattr_destroy(&attributes);
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    gateway->worker_count = options->workers ? options->workers : (unsigned)(cores > 0 ? cores : 1);
+    gateway->worker_count = options->one_loop ? 1 : options->workers ? options->workers : (unsigned)(cores > 0 ? cores : 1);
     if (gateway->worker_count > WORKERS_MAX)
         gateway->worker_count = WORKERS_MAX;
     gateway->workers = moon_alloc(gateway->worker_count * sizeof *gateway->workers);
@@ -287,7 +296,7 @@ int moon_gateway_new(struct moon_gateway **out, uv_loop_t *loop, const struct mo
     if (rc == 0)
         rc = init_worker(gateway, &gateway->control, gateway->worker_count, loop, log, diag);
     for (unsigned i = 0; i < gateway->worker_count && rc == 0; i++)
-        rc = init_worker(gateway, &gateway->workers[i], i, NULL, log, diag);
+        rc = init_worker(gateway, &gateway->workers[i], i, options->one_loop ? loop : NULL, log, diag);
     if (rc) /* no loop, no memory for OpenSSL: the process cannot work */
         return rc;
     fit_connections(gateway);
@@ -297,11 +306,12 @@ int moon_gateway_new(struct moon_gateway **out, uv_loop_t *loop, const struct mo
     if (rc == 0)
         rc = listen_admin(gateway, diag);
     if (rc == 0)
-        rc = start_threads(gateway, diag);
+        rc = start_workers(gateway, diag);
     if (rc) {
         for (unsigned i = gateway->thread_count; i < gateway->worker_count; i++) { /* no thread will ever run their loops */
             moon_worker_close(&gateway->workers[i]);
-            uv_run(gateway->workers[i].loop, UV_RUN_DEFAULT);
+            if (!guest_of(gateway))
+                uv_run(gateway->workers[i].loop, UV_RUN_DEFAULT);
         }
         moon_gateway_close(gateway, NULL, NULL);
         moon_gateway_close(gateway, NULL, NULL);
@@ -311,12 +321,17 @@ int moon_gateway_new(struct moon_gateway **out, uv_loop_t *loop, const struct mo
     return 0;
 }
 
-int moon_gateway_publish(struct moon_gateway *gateway, struct moon_snapshot *snapshot, unsigned deadline_ms,
-                         struct moon_diag *diag) {
-    if (gateway->closing) {
-        moon_diag_set(diag, "workers", "the gateway is stopping");
-        return MOON_ECLOSED;
-    }
+bool moon_gateway_is_within(const struct moon_gateway *gateway) {
+    if (guest_of(gateway))
+        return guest_of(gateway)->turn != NULL;
+    for (unsigned i = 0; i < gateway->thread_count; i++)
+        if (pthread_equal(pthread_self(), gateway->workers[i].thread))
+            return true;
+    return false;
+}
+
+static int publish_to_threads(struct moon_gateway *gateway, struct moon_snapshot *snapshot, unsigned deadline_ms,
+                              struct moon_diag *diag) {
     pthread_mutex_lock(&gateway->lock);
     uint64_t ticket = ++gateway->ticket;
     gateway->adopted = 0;
@@ -337,6 +352,18 @@ int moon_gateway_publish(struct moon_gateway *gateway, struct moon_snapshot *sna
     else if (!all)
         moon_diag_set(diag, "workers", "%u of %u serve the new configuration", gateway->adopted, gateway->worker_count);
     pthread_mutex_unlock(&gateway->lock);
+    return rc;
+}
+
+int moon_gateway_publish(struct moon_gateway *gateway, struct moon_snapshot *snapshot, unsigned deadline_ms,
+                         struct moon_diag *diag) {
+    if (gateway->draining || gateway->closing) {
+        moon_diag_set(diag, "workers", "the gateway is stopping");
+        return MOON_ECLOSED;
+    }
+    moon_assert(!moon_gateway_is_within(gateway));
+    int rc = guest_of(gateway) ? moon_worker_adopt(guest_of(gateway), snapshot, diag)
+                               : publish_to_threads(gateway, snapshot, deadline_ms, diag);
     if (rc == 0 && !gateway->started) {
         gateway->started = true;
         tell_connections(gateway);
@@ -398,11 +425,16 @@ static void on_freed(uv_handle_t *handle) {
         done(data);
 }
 
-/* The control worker's own handles close in the loop's next rounds; freed when the last of them has gone. */
+/* What lives on the control loop closes its handles in the loop's next rounds; freed when the last of them has gone. */
 static void await_control(uv_timer_t *timer) {
     struct moon_gateway *gateway = timer->data;
-    if (!moon_worker_is_empty(&gateway->control))
+    struct moon_worker *guest = guest_of(gateway);
+    if (!moon_worker_is_empty(&gateway->control) || (guest && !moon_worker_is_empty(guest)))
         return;
+    if (guest) {
+        moon_worker_end(guest);
+        moon_worker_deinit(guest);
+    }
     uv_timer_stop(timer);
     uv_close((uv_handle_t *)&gateway->ending, on_freed);
 }
@@ -410,12 +442,12 @@ static void await_control(uv_timer_t *timer) {
 static void on_gone(uv_async_t *async) {
     struct moon_gateway *gateway = async->data;
     pthread_mutex_lock(&gateway->lock);
-    bool all = gateway->closed == gateway->thread_count + 1;
+    bool all = gateway->closed == gateway->thread_count + (guest_of(gateway) ? 2 : 1);
     pthread_mutex_unlock(&gateway->lock);
     if (!all || gateway->joined || !gateway->closing)
         return;
     gateway->joined = true;
-    for (unsigned i = 0; i < gateway->worker_count; i++) {
+    for (unsigned i = 0; i < gateway->worker_count && !guest_of(gateway); i++) {
         if (i < gateway->thread_count)
             pthread_join(gateway->workers[i].thread, NULL);
         moon_worker_deinit(&gateway->workers[i]);
@@ -439,6 +471,14 @@ static void on_deadline(uv_timer_t *timer) {
     force(gateway);
 }
 
+void moon_gateway_drain(struct moon_gateway *gateway) {
+    if (gateway->draining)
+        return;
+    gateway->draining = true;
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        moon_worker_post_drain(&gateway->workers[i]);
+}
+
 void moon_gateway_close(struct moon_gateway *gateway, moon_gateway_done_fn done, void *data) {
     if (gateway->closing) {
         if (!gateway->joined)
@@ -449,7 +489,6 @@ void moon_gateway_close(struct moon_gateway *gateway, moon_gateway_done_fn done,
     gateway->done = done;
     gateway->done_data = data;
     uv_timer_start(&gateway->ending, on_deadline, gateway->options.timeouts.drain, 0);
-    for (unsigned i = 0; i < gateway->worker_count; i++)
-        moon_worker_post_drain(&gateway->workers[i]);
+    moon_gateway_drain(gateway);
     moon_worker_drain(&gateway->control);
 }

@@ -1,5 +1,6 @@
-/* gate/handler.h — a handler answers whole requests of a listener: the admin API is one. The request's body is complete (within
- * `body_ceiling`, else 413 was answered already); the answer is given before it returns. */
+/* gate/handler.h — a handler answers whole requests: all of a listener (the admin API is one), or content of the world's listeners
+ * that comes from no origin (gate/hooks.h: content). The request's body is complete (within `body_ceiling`, else 413 was answered
+ * already); the answer is given before it returns. */
 #ifndef MOON_GATE_HANDLER_H
 #define MOON_GATE_HANDLER_H
 
@@ -17,6 +18,11 @@ struct moon_handler_request {
     struct moon_str body;
     struct moon_str address; /* the client's, as text */
     struct moon_str ray;
+    bool tls;
+    bool certificate_presented; /* these are of content only */
+    bool certificate_verified;
+    bool certificate_revoked;
+    struct moon_str fingerprint; /* SHA-256 of the certificate, lower-case hex; empty without one */
 };
 
 /* Filled by the handler; views are borrowed until the handler is called again, or the response was copied out (at once). */

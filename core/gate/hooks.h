@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "gate/facts.h"
 
+struct moon_handler;
 struct moon_snapshot;
 struct moon_request;
 struct moon_http_head;
@@ -46,6 +47,12 @@ struct moon_hooks {
     void (*body)(void *state, struct moon_request *request);
     /* A request with request->script has ended: must clear it. */
     void (*gone)(void *state, struct moon_request *request);
+
+    /* Content of the program that the gateway is part of: who answers a request that rules and policies let pass, instead of its
+     * origin. NULL: nobody. On any worker's thread; the handler stays constant as long as the gateway lives. */
+    const struct moon_handler *(*content)(void *content_data, struct moon_str host, struct moon_str method,
+                                          struct moon_str path);
+    void *content_data;
 
     /* On the worker's thread, at its end. */
     void (*close)(void *state);

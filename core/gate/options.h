@@ -45,6 +45,7 @@ struct moon_options {
     char admin_certificate[4096]; /* paths; both or none */
     char admin_key[4096];
     unsigned workers;          /* 0: one per core */
+    bool one_loop;             /* one worker, on the control loop itself: no thread is started; `workers` says nothing then */
     struct moon_limits limits;
     struct moon_timeouts timeouts;
 };

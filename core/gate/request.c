@@ -218,8 +218,7 @@ static void body_refused(struct moon_request *request, unsigned status, const ch
 
 void moon_request_read_body(struct moon_request *request, struct moon_str *input) {
     struct moon_conn *conn = request->conn;
-    uint64_t ceiling = conn->service->handler ? conn->service->handler->body_ceiling
-                                              : conn->worker->options->limits.body;
+    uint64_t ceiling = request->handler ? request->handler->body_ceiling : conn->worker->options->limits.body;
     struct moon_str payload = MOON_STR_NONE;
     if (moon_http_body_read(&request->body, input, &payload) != 0) {
         body_refused(request, 400, "the body is malformed");
@@ -260,10 +259,10 @@ void moon_request_read_body(struct moon_request *request, struct moon_str *input
     }
 }
 
-/* ---- handlers (the admin API) ---- */
+/* ---- handlers ---- */
 
 static void serve_handler(struct moon_request *request) {
-    const struct moon_handler *handler = request->conn->service->handler;
+    const struct moon_handler *handler = request->handler;
     struct moon_handler_response response = {.status = 500};
     struct moon_handler_request view = {
         .method = request->method,
@@ -276,15 +275,24 @@ static void serve_handler(struct moon_request *request) {
         .body = moon_buf_view(&request->collected),
         .address = moon_str_of(request->conn->peer_ip),
         .ray = moon_str_of(request->ray),
+        .tls = request->conn->tls != NULL,
+        .certificate_presented = request->certificate_presented,
+        .certificate_verified = request->certificate_verified,
+        .certificate_revoked = request->certificate_revoked,
+        .fingerprint = request->fingerprint,
     };
     handler->serve(handler->data, &view, &response);
     moon_respond(request, response.status, MOON_STR_NONE, response.body, response.fields, response.field_count, true);
 }
 
-static void begin_handler(struct moon_request *request) {
-    const struct moon_http_head *head = &request->conn->worker->head;
-    const struct moon_handler *handler = request->conn->service->handler;
-    request->consumer = MOON_CONSUME_HANDLER;
+/* Copies the head's fields for the handler; those of a request that was kept are copies already. False when the arena is full. */
+static bool keep_fields(struct moon_request *request) {
+    const struct moon_http_head *head = moon_request_head(request);
+    request->field_count = head->field_count;
+    if (request->head) {
+        request->fields = request->head->fields;
+        return detach(request);
+    }
     request->fields = moon_arena_take(&request->arena, head->field_count * sizeof *request->fields + 1);
     bool room = request->fields && detach(request);
     for (size_t i = 0; i < head->field_count && room; i++) {
@@ -292,13 +300,24 @@ static void begin_handler(struct moon_request *request) {
         request->fields[i].value = moon_arena_copy(&request->arena, head->fields[i].value);
         room = request->fields[i].name.data && request->fields[i].value.data;
     }
-    request->field_count = head->field_count;
-    if (!room) {
+    return room;
+}
+
+/* What rules or a policy have read of the body already stands in `collected`, and is its beginning. */
+static void begin_handler(struct moon_request *request, const struct moon_handler *handler) {
+    request->consumer = MOON_CONSUME_HANDLER;
+    request->handler = handler;
+    if (!keep_fields(request)) {
         moon_respond_page(request, 431, "the head is too large", true);
         return;
     }
-    moon_buf_init(&request->collected, handler->body_ceiling);
-    if (request->body.done)
+    if (request->collected.ceiling)
+        request->collected.ceiling = handler->body_ceiling;
+    else
+        moon_buf_init(&request->collected, handler->body_ceiling);
+    if (request->collected.len > handler->body_ceiling)
+        body_refused(request, 413, "the body is too large");
+    else if (request->body.done)
         serve_handler(request);
     else if (request->expect_continue)
         moon_buf_append_str(moon_conn_out(request->conn), MOON_STR("HTTP/1.1 100 Continue\r\n\r\n"));
@@ -466,7 +485,15 @@ static bool pass_rules(struct moon_request *request, const struct moon_host *hos
     return false;
 }
 
-static void to_origin(struct moon_request *request, const struct moon_host *host) {
+/* To whoever answers it: the program that the gateway is part of, or the origin. */
+static void hand_on(struct moon_request *request, const struct moon_host *host) {
+    const struct moon_hooks *hooks = request->conn->worker->hooks;
+    const struct moon_handler *content =
+        hooks->content ? hooks->content(hooks->content_data, request->host, request->method, request->path) : NULL;
+    if (content) {
+        begin_handler(request, content);
+        return;
+    }
     struct moon_origin_terms *origin = request->route ? request->route : host->terms.origin;
     if (!origin)
         moon_respond_page(request, 530, "the host has no origin", true);
@@ -479,7 +506,7 @@ static void to_origin(struct moon_request *request, const struct moon_host *host
 void moon_request_go_on(struct moon_request *request) {
     const struct moon_host *host = moon_snapshot_find(request->conn->worker->snapshot, request->host);
     if (host)
-        to_origin(request, host);
+        hand_on(request, host);
     else
         moon_respond_page(request, 404, "no section answers for the host any more", true);
 }
@@ -524,7 +551,7 @@ static void route(struct moon_request *request, struct moon_str user_agent) {
         return;
     if (worker->hooks->request && worker->hooks->request(worker->script, request) != MOON_STEP_ON)
         return;
-    to_origin(request, host);
+    hand_on(request, host);
 }
 
 /* From here on there is one spelling of the path, for rules, log and origin. False when the arena is full. */
@@ -586,7 +613,7 @@ void moon_request_begin(struct moon_conn *conn, struct moon_str bytes) {
     if (!read_head(request, bytes, &user_agent))
         return;
     if (conn->service->handler)
-        begin_handler(request);
+        begin_handler(request, conn->service->handler);
     else
         serve_world(request, user_agent);
 }

@@ -72,6 +72,7 @@ struct moon_request {
     struct moon_str fingerprint;
     uint64_t generation;
 
+    const struct moon_handler *handler; /* with MOON_CONSUME_HANDLER */
     struct moon_exchange exchange;   /* with MOON_CONSUME_PROXY */
     struct moon_buf collected;       /* with MOON_CONSUME_HANDLER and _SCRIPT */
     struct moon_http_field *fields;  /* with MOON_CONSUME_HANDLER: copies in the arena */

@@ -111,12 +111,12 @@ int moon_worker_post_close(struct moon_worker *worker) {
 /* ---- life ---- */
 
 int moon_worker_init(struct moon_worker *worker, struct moon_gateway *gateway, unsigned index, uv_loop_t *loop,
-                     struct moon_diag *diag) {
+                     bool is_control, struct moon_diag *diag) {
     int rc = 0;
     memset(worker, 0, sizeof *worker);
     worker->gateway = gateway;
     worker->index = index;
-    worker->is_control = loop != NULL;
+    worker->is_control = is_control;
     worker->loop = loop ? loop : &worker->own_loop;
     if (!loop)
         rc = uv_loop_init(&worker->own_loop);
@@ -137,7 +137,7 @@ int moon_worker_init(struct moon_worker *worker, struct moon_gateway *gateway, u
     moon_buf_init(&worker->cipher_out, CIPHER_OUT_CEILING);
     moon_random(worker->ray_state, sizeof worker->ray_state);
     worker->ray_state[0] |= 1;
-    return moon_tls_acceptor_new(&worker->acceptor, loop ? NULL : moon_gateway_sessions(gateway), diag);
+    return moon_tls_acceptor_new(&worker->acceptor, is_control ? NULL : moon_gateway_sessions(gateway), diag);
 }
 
 void moon_worker_add_service(struct moon_worker *worker, int fd, bool tls, const struct moon_handler *handler,
@@ -232,7 +232,7 @@ void moon_worker_close(struct moon_worker *worker) {
     moon_origin_pools_close(worker);
     moon_clock_close(&worker->clock);
     moon_mailbox_close(&worker->mailbox);
-    if (worker->is_control)
+    if (worker->loop != &worker->own_loop) /* else the end of its thread is what counts */
         moon_gateway_worker_closed(worker->gateway);
 }
 
@@ -250,24 +250,34 @@ bool moon_worker_is_empty(const struct moon_worker *worker) {
     return !worker->conn_count && !worker->origin_conn_count;
 }
 
+int moon_worker_begin(struct moon_worker *worker, struct moon_diag *diag) {
+    int rc = 0;
+    if (worker->hooks->open)
+        rc = worker->hooks->open(worker->hooks->data, &worker->script, &worker->facts, &worker->verdict, worker->log, diag);
+    worker->opened = rc == 0;
+    if (rc) /* nothing was opened: nothing to serve with */
+        moon_worker_close(worker);
+    moon_gateway_opened(worker->gateway, rc, diag);
+    return rc;
+}
+
+void moon_worker_end(struct moon_worker *worker) {
+    if (worker->opened && worker->hooks->close)
+        worker->hooks->close(worker->script);
+    worker->opened = false;
+    worker->script = NULL;
+    moon_snapshot_unref(&worker->snapshot);
+}
+
 void *moon_worker_main(void *data) {
     struct moon_worker *worker = data;
     char name[16];
     snprintf(name, sizeof name, "moongate/%u", worker->index % 1000);
     prctl(PR_SET_NAME, name);
-    int rc = 0;
     struct moon_diag diag = {0};
-    if (worker->hooks->open)
-        rc = worker->hooks->open(worker->hooks->data, &worker->script, &worker->facts, &worker->verdict, worker->log,
-                                 &diag);
-    if (rc) /* nothing was opened: nothing to serve with */
-        moon_worker_close(worker);
-    moon_gateway_opened(worker->gateway, rc, &diag);
+    moon_worker_begin(worker, &diag);
     uv_run(worker->loop, UV_RUN_DEFAULT);
-    if (rc == 0 && worker->hooks->close)
-        worker->hooks->close(worker->script);
-    worker->script = NULL;
-    moon_snapshot_unref(&worker->snapshot);
+    moon_worker_end(worker);
     moon_gateway_worker_closed(worker->gateway);
     return NULL;
 }
@@ -288,6 +298,6 @@ void moon_worker_deinit(struct moon_worker *worker) {
     moon_buf_free(&worker->cipher_out);
     free(worker->receive_room);
     free(worker->plain_room);
-    if (!worker->is_control)
+    if (worker->loop == &worker->own_loop)
         moon_assert(uv_loop_close(&worker->own_loop) == 0);
 }

@@ -49,10 +49,11 @@ struct moon_worker {
     struct moon_gateway *gateway;
     unsigned index;
     bool is_control;
+    bool opened; /* by the hooks */
     const struct moon_options *options; /* the gateway's */
     const struct moon_hooks *hooks;     /* NULL fields allowed */
     uv_loop_t *loop;
-    uv_loop_t own_loop;
+    uv_loop_t own_loop; /* of a worker with a thread; of another one it is not used */
     pthread_t thread;
     struct moon_mailbox mailbox;
     struct moon_clock clock;
@@ -110,10 +111,11 @@ struct moon_str moon_worker_date(struct moon_worker *worker);
 /* A fresh ray id: 16 hex digits, "-", three letters, NUL: 21 bytes. */
 void moon_worker_ray(struct moon_worker *worker, char *out);
 
-/* Prepares memory, loop (its own, or `loop` when not NULL: then it is the control thread's) and mailbox. On the control
- * thread, before the thread starts. After a failure moon_worker_deinit cannot be called: the process is about to end. */
+/* Prepares memory, loop (its own, or `loop` when not NULL: then the worker has no thread but that of the loop) and mailbox. On the
+ * control thread, before the worker's own starts. `is_control`: its listeners are for handlers only. After a failure
+ * moon_worker_deinit cannot be called: the process is about to end. */
 int moon_worker_init(struct moon_worker *worker, struct moon_gateway *gateway, unsigned index, uv_loop_t *loop,
-                     struct moon_diag *diag);
+                     bool is_control, struct moon_diag *diag);
 /* Adds a bound socket; it is listened on once the first snapshot is adopted, or moon_worker_listen is called. */
 void moon_worker_add_service(struct moon_worker *worker, int fd, bool tls, const struct moon_handler *handler,
                              struct moon_tls_policy *policy);
@@ -121,6 +123,10 @@ void moon_worker_add_service(struct moon_worker *worker, int fd, bool tls, const
 void moon_worker_listen(struct moon_worker *worker);
 /* The thread's main function: opens hooks, runs the loop, closes. */
 void *moon_worker_main(void *worker);
+/* The same in two halves, for a worker on a loop that others run: what comes before the loop, and what comes after, when the
+ * worker has closed and is empty. */
+int moon_worker_begin(struct moon_worker *worker, struct moon_diag *diag);
+void moon_worker_end(struct moon_worker *worker);
 /* On its own thread: makes `snapshot` the one that is served. */
 int moon_worker_adopt(struct moon_worker *worker, struct moon_snapshot *snapshot, struct moon_diag *diag);
 /* On its own thread: no new connections, idle ones closed; the rest end with their request, then the worker closes. */
@@ -129,7 +135,7 @@ void moon_worker_drain(struct moon_worker *worker);
 void moon_worker_close(struct moon_worker *worker);
 /* True when all connections and listeners of a closed worker have gone. */
 bool moon_worker_is_empty(const struct moon_worker *worker);
-/* After the thread has ended (or the control loop has closed its handles). */
+/* After the thread has ended (or the loop of others has closed its handles). */
 void moon_worker_deinit(struct moon_worker *worker);
 
 /* The same, from any thread, as messages. MOON_EBUSY when the mailbox is full, MOON_ECLOSED when the worker has closed. */
