@@ -9,6 +9,8 @@ local argparse = require "argparse"
 local M = {}
 
 local FAILED, USAGE = 1, 2
+-- Commands over the admin API, each in a file of its own.
+local OVER_THE_API = { "ca", "zone", "status" }
 local CANDIDATES = { "moongate.lua", "/etc/moongate/moongate.lua" }
 local DEVELOPMENT_DIR = "moongate-data"
 
@@ -95,6 +97,10 @@ local function build_parser(shown)
 
   build_explain(parser, shown)
 
+  for _, name in ipairs(OVER_THE_API) do
+    require("moongate.cli." .. name).declare(parser, function(command) return with_help(command, shown) end)
+  end
+
   local version = with_help(parser:command("version", "Print the version."), shown)
   version:flag("--json", "As a JSON object.")
   return parser
@@ -109,6 +115,21 @@ local function find_config(path)
       return candidate
     end
   end
+end
+
+-- The text of a file that an argument names, `-` for standard input; nil and a reason.
+local function read_file(path, bytes, stdin)
+  local file = stdin
+  if path ~= "-" then
+    local opened, reason = io.open(path, "rb")
+    if not opened then return nil, reason end
+    file = opened
+  end
+  local text = file:read(bytes + 1)
+  if path ~= "-" then file:close() end
+  if not text then return nil, path .. ": there is nothing in it, or it is not a file" end
+  if #text > bytes then return nil, ("%s: it is larger than %d bytes"):format(path, bytes) end
+  return text
 end
 
 -- The configuration that a command works with; nil after the reason was printed.
@@ -211,15 +232,33 @@ function COMMANDS.version(args, host)
   return 0
 end
 
+for _, name in ipairs(OVER_THE_API) do
+  COMMANDS[name] = function(args, host)
+    return require("moongate.cli.session").run(require("moongate.cli." .. name).run, args, host)
+  end
+end
+
+-- What commands know of the world around them; specs put something else in its place.
+local function host_of(given)
+  local system = require "moongate.cli.system"
+  local host = {
+    stdin = given.stdin or io.stdin, stdout = given.stdout or io.stdout, stderr = given.stderr or io.stderr,
+    control = given.control, transport = given.transport, environment = given.environment or os.getenv,
+    is_terminal = given.is_terminal or system.is_terminal, sleep = given.sleep or system.sleep,
+    find_config = find_config,
+  }
+  function host.read_file(path, bytes) return read_file(path, bytes, host.stdin) end
+  function host.note(text) host.stderr:write("moongate: ", text, "\n") end
+  return host
+end
+
 --- Runs one command.
 ---@param argv string[] the arguments, without the program's name
----@param host { stdin: table|nil, stdout: table|nil, stderr: table|nil, control: table|nil }|nil for specs
+---@param given table|nil for specs, any of: stdin, stdout, stderr, control, transport, environment, is_terminal, sleep
 ---@return integer|"run" exit code, or "run" when the program is to start the gateway
 ---@return { config: table, dev: boolean }|nil plan with "run"
-function M.main(argv, host)
-  host = host or {}
-  host = { stdin = host.stdin or io.stdin, stdout = host.stdout or io.stdout, stderr = host.stderr or io.stderr,
-    control = host.control }
+function M.main(argv, given)
+  local host = host_of(given or {})
   local shown = {}
   local parser = build_parser(shown)
   local called, ok, args = pcall(parser.pparse, parser, argv)

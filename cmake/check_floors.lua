@@ -42,6 +42,8 @@ local FOREIGN_OF_FILE = {
   ["admin/store/files.lua"] = only "ffi",
   ["admin/store/sqlite.lua"] = only "DBI",
   ["admin/store/postgres.lua"] = only "DBI",
+  ["cli/http.lua"] = only "ffi", -- libcurl
+  ["cli/system.lua"] = only "ffi",
 }
 
 -- What lua/ and cli/ may take from LuaJIT itself without reaching into our core.
