@@ -33,7 +33,7 @@ local function with_help(parser, shown)
 end
 
 local function build_token(parser, shown)
-  local token = with_help(parser:command("token", "Make, list and revoke API tokens."), shown)
+  local token = with_help(parser:command("token", "Make, list and revoke API tokens, and make the global key."), shown)
   token:command_target "token_command"
   local create = with_help(token:command("create", "Make a token and print it, once, alone on standard output."), shown)
   config_option(create)
@@ -46,6 +46,9 @@ local function build_token(parser, shown)
   local revoke = with_help(token:command("revoke", "Take a token away; it stops working at once."), shown)
   config_option(revoke)
   revoke:argument("token", "Id or name of the token."):argname "ID"
+  local key = with_help(token:command("key", "Make the user's global key (X-Auth-Key), which may do everything, and print it, "
+    .. "once, alone on standard output; the one before stops working."), shown)
+  config_option(key)
 end
 
 local function build_secrets(parser, shown)

@@ -1,7 +1,7 @@
---- moongate.cli.token — the commands `token create`, `token list` and `token revoke`.
+--- moongate.cli.token — the commands `token create`, `token list`, `token revoke` and `token key`.
 --
 -- Works on the store's file itself, before the gateway's first run and while it runs: a running gateway looks tokens
--- up in the store at every request. The token's text goes to standard output once and is kept nowhere.
+-- and keys up in the store at every request. Their text goes to standard output once and is kept nowhere.
 
 local accounts = require "moongate.admin.resources.accounts"
 local auth = require "moongate.admin.auth"
@@ -9,6 +9,7 @@ local config_file = require "moongate.config"
 local json = require "moongate.json"
 local permissions = require "moongate.admin.permissions"
 local store = require "moongate.admin.store"
+local user = require "moongate.admin.resources.user"
 
 local M = {}
 
@@ -145,7 +146,25 @@ local function revoke(args, opened, host)
   return 0
 end
 
-local COMMANDS = { create = create, list = list, revoke = revoke }
+-- The user's global key, for clients that know nothing else: X-Auth-Email and X-Auth-Key.
+local function key(_, opened, host, config)
+  local text, email
+  local ok, failure = opened:write(function(tx)
+    local id = user.ensure(tx, host.control, config.admin and config.admin.email)
+    text = auth.issue_global_key(tx, host.control, id)
+    email = tx:one("SELECT email FROM users WHERE id = ?", id).email
+    return true
+  end)
+  if not ok then
+    complain(host, opened.path .. ": " .. failure.text)
+    return FAILED
+  end
+  host.stdout:write(text, "\n")
+  complain(host, "the key of " .. email .. "; the one before, if there was one, stopped working")
+  return 0
+end
+
+local COMMANDS = { create = create, list = list, revoke = revoke, key = key }
 
 --- Runs one of the token commands.
 ---@param args table as parsed by moongate.cli
@@ -159,7 +178,7 @@ function M.run(args, config, host)
     complain(host, diag.where .. ": " .. diag.text)
     return FAILED
   end
-  local code = COMMANDS[args.token_command](args, opened, host)
+  local code = COMMANDS[args.token_command](args, opened, host, config)
   opened:close()
   return code
 end

@@ -154,8 +154,8 @@ function M.routes_for(path, group, owner_of)
     { method = "PUT", path = one, permission = writes, run = run(replace), group = "tokens", fields = token.FIELDS },
     { method = "DELETE", path = one, permission = writes, run = run(delete) },
     {
-      method = "PUT", path = one .. "/value", permission = writes, run = run(roll), group = "tokens", fields = {},
-      verb = "roll",
+      method = "PUT", path = one .. "/value", permission = writes, run = run(roll), group = "tokens",
+      body = "optional", verb = "roll", -- some clients send {}, some nothing
     },
   }
 end

@@ -72,6 +72,30 @@ describe("the command line", function()
     running:stop()
   end)
 
+  it("makes a global key while the gateway runs, one at a time and never in the store", function()
+    local running = gateway.start { config = { admin = { listen = "127.0.0.1:0", email = "ops@heron.example" } } }
+    local function make()
+      local made = gateway.cli { "token", "key", "-c", running.config_path }
+      assert.equal(0, made.status, made.stderr)
+      assert.truthy(made.stderr:find("ops@heron.example", 1, true))
+      return (assert(made.stdout:match("^([%w_-]+)\n$")))
+    end
+    local function status(key)
+      return (running:admin("GET", "/user", nil, { { "X-Auth-Email", "ops@heron.example" }, { "X-Auth-Key", key } }))
+    end
+    local first = make()
+    assert.truthy(#first >= 37 and #first <= 60)
+    assert.equal(200, status(first))
+    local second = make()
+    assert.equal(403, status(first))
+    assert.equal(200, status(second))
+    for _, suffix in ipairs { "", "-wal" } do
+      local bytes = shell.read(running.directory .. "/data/moongate.db" .. suffix)
+      assert.is_nil(bytes and bytes:find(second, 1, true))
+    end
+    running:stop()
+  end)
+
   for _, case in ipairs {
     { 'http.host eq "a"', '{"http.host":"a"}', "true\n" },
     { 'http.host eq "a"', '{"http.host":"b"}', "false\n" },
