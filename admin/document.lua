@@ -74,8 +74,9 @@ function M.build(tx, zone, memo)
   for index, name in ipairs(names) do
     local options = options_of(name)
     hosts[index] = {
-      name = name, trust = trust[name], origin = origin_of(name), forward = options.forward, usage = options.usage,
-      resumption = options.resumption, strict_sni = options.strict_sni, tls = settings.tls_of[name],
+      name = name, trust = trust[name], origin = origin_of(name), forward = settings.forward_of(options.forward),
+      usage = options.usage, resumption = options.resumption, strict_sni = options.strict_sni,
+      tls = settings.tls_of[name],
       https_only = settings.https_only, websockets = settings.websockets,
     }
   end

@@ -38,11 +38,33 @@ local function terms_by_host(tx, zone_id)
   return terms
 end
 
+-- What origins of the zone's hosts are told besides what is set for each host: families → the same with Cf-Cert-…. Equal
+-- ones are one table.
+local function adding_fields()
+  local made = {}
+  return function(forward)
+    local key = forward or adding_fields
+    if not made[key] then
+      made[key] = { fields = true }
+      for family, on in pairs(forward or {}) do made[key][family] = on end
+    end
+    return made[key]
+  end
+end
+
+local function unchanged(forward) return forward end
+
+local function tells_fields(tx, zone_id)
+  return tx:one("SELECT 1 AS one FROM managed_headers WHERE zone_id = ? AND id = 'add_client_certificate_headers'",
+    zone_id) ~= nil
+end
+
 ---@class moongate.admin.served_settings
 ---@field tls moongate.tls_policies.Terms|nil of the zone
 ---@field tls_of table<string, moongate.tls_policies.Terms> hostname → its own, which go before the zone's
 ---@field https_only boolean|nil true: plain HTTP is sent to https://
 ---@field websockets boolean|nil false: no request switches to websocket
+---@field forward_of fun(forward: table|nil): table|nil what a host's origin is told, from what is set for the host
 ---@field names table<string, true> that have to be among the hosts, so that they get what is set
 
 --- Reads what the settings of a zone mean for serving it.
@@ -51,11 +73,15 @@ end
 ---@return moongate.admin.served_settings
 function M.build(tx, zone)
   local values, names = setting.of_zone(tx, zone.id), {}
-  local served = { tls = terms_of(values, true), tls_of = terms_by_host(tx, zone.id), names = names }
+  local fields = tells_fields(tx, zone.id)
+  local served = {
+    tls = terms_of(values, true), tls_of = terms_by_host(tx, zone.id), names = names,
+    forward_of = fields and adding_fields() or unchanged,
+  }
   if values.always_use_https == "on" then served.https_only = true end
   if values.websockets == "off" then served.websockets = false end
   for name in pairs(served.tls_of) do names[name] = true end
-  if served.https_only ~= nil or served.websockets ~= nil then names["*"] = true end
+  if fields or served.https_only ~= nil or served.websockets ~= nil then names["*"] = true end
   return served
 end
 

@@ -65,6 +65,7 @@ M.catalogue = {
   hostname_setting_value = { 400, 10002, "Invalid value for the setting %s: %s" },
   hostname_setting_wildcard = { 400, 21091, "The certificate that covers %s does so by a wildcard; ciphers of a hostname "
     .. "need a certificate that names it" },
+  managed_header_unknown = { 400, 21092, "There is no %s among %s" },
   -- mTLS certificates and hostname associations
   certificate_json = { 400, 1400, "Malformed JSON in request body: %s" },
   certificate_value = { 400, 1400, "Invalid value for %s: %s" },

@@ -25,7 +25,7 @@ local BODY_BYTES, BODY_DEPTH = 1024 * 1024, 32
 
 local RESOURCES = {
   "accounts", "account_tokens", "audit_logs", "memberships", "permission_groups", "tokens", "user", "zones",
-  "zone_settings", "hostname_settings",
+  "zone_settings", "hostname_settings", "managed_headers",
   "mtls_certificates", "hostname_associations", "rulesets", "ruleset_rules",
   "ruleset_versions", "lists", "list_items",
   "filters", "firewall_rules", "origins", "status",

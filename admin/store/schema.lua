@@ -24,6 +24,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.10_settings",
   require "moongate.admin.store.migrations.11_dns_records",
   require "moongate.admin.store.migrations.12_certificate_denials",
+  require "moongate.admin.store.migrations.13_managed_headers",
 }
 
 local function identity_of(connection)
