@@ -1,10 +1,12 @@
 --- moongate.admin.document_origins — the part of a zone's document about origins: where the requests of each name go,
 --- and which certificate is presented there.
 --
--- Called by admin/document.lua inside its transaction. Toward an origin over TLS the certificate of the very hostname
+-- Called by admin/document.lua inside its transaction. An origin that somebody has named for a name goes before what DNS
+-- records say about the same name (moongate.admin.document_dns). Toward an origin over TLS the certificate of the very hostname
 -- goes before the one that the origin itself names, and that before the zone's (authenticated origin pulls). Equal
 -- origins are one shared table.
 
+local document_dns = require "moongate.admin.document_dns"
 local secrets = require "moongate.admin.secrets"
 
 local M = {}
@@ -87,6 +89,7 @@ end
 ---@return fun(name: string): table|nil origin_of the origin of any name of the zone, as the core gets it
 function M.build(tx, zone)
   local origins, pulls, of_zone = origins_by_pattern(tx, zone.id), pulls_by_host(tx, zone.id), pull_of_zone(tx, zone.id)
+  for name, origin in pairs(document_dns.build(tx, zone)) do origins[name] = origins[name] or origin end
   local names, with = {}, presenter()
   for _, set in ipairs { origins, pulls } do
     for name in pairs(set) do names[name] = true end

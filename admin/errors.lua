@@ -178,6 +178,7 @@ M.catalogue = {
   dns_value = { 400, 1004, "DNS Validation Error: invalid value for %s: %s" },
   dns_unknown = { 404, 81044, "Record does not exist." },
   dns_quota = { 400, 81045, "Record quota exceeded." },
+  dns_addresses = { 400, 81045, "Record quota exceeded: a name has at most 32 addresses." },
   dns_host_exists = { 400, 81053, "An A, AAAA, or CNAME record with that host already exists." },
   dns_identical = { 400, 81058, "An identical record already exists." },
   dns_batch = { 400, 21070, "A batch has at most %d steps" },

@@ -180,12 +180,12 @@ local function text_of(value)
   return type(value) == "string" and value or ""
 end
 
-local function build_origin(texts, verify)
+local function build_origin(texts, origin)
   local terms = ffi.new("struct moon_ffi_origin")
   terms.url, terms.host_header, terms.sni, terms.ca = view(texts[1]), view(texts[2]), view(texts[3]), view(texts[4])
   local client = terms.client
   client.certificates, client.sealed, client.context = view(texts[5]), view(texts[6]), view(texts[7])
-  terms.verify = verify
+  terms.addresses, terms.verify, terms.request_name = view(texts[8]), origin.verify ~= false, origin.request_name == true
   local out = ffi.new("struct moon_origin_terms *[1]")
   if C.moon_ffi_origin_new(out, terms, secrets.ring(), diag) ~= 0 then
     return refused()
@@ -198,12 +198,12 @@ local function origin_of(origin)
   local texts = {
     text_of(origin.url), text_of(origin.host_header), text_of(origin.sni), text_of(origin.ca),
     text_of(client.certificates), text_of(client.private_key), text_of(client.context),
+    table.concat(origin.addresses or {}, ","),
   }
-  local verify = origin.verify ~= false
-  local key = table.concat(texts, "\0") .. (verify and "\0verify" or "")
+  local key = ("%s\0%s\0%s"):format(table.concat(texts, "\0"), origin.verify ~= false, origin.request_name == true)
   local found, err = origins[key], nil
   if not found then
-    found, err = build_origin(texts, verify)
+    found, err = build_origin(texts, origin)
     origins[key] = found
   end
   return found, err

@@ -42,6 +42,7 @@ local function find(context, id)
 end
 
 local function refused(refusal)
+  if refusal.name == "dns_addresses" then return errors.fail("dns_addresses") end
   if refusal.kind == "quota" then return errors.fail("dns_quota") end
   if refusal.kind == "unique" and refusal.name == "dns_records_alone" then return errors.fail("dns_host_exists") end
   if refusal.kind == "unique" then return errors.fail("dns_identical") end

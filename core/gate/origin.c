@@ -26,6 +26,7 @@ struct moon_origin_conn {
     struct moon_link link;        /* in a slot of the pool while idle */
     struct moon_worker *worker;
     struct moon_origin_terms *terms; /* counted */
+    struct moon_str name;            /* SNI and the name to verify where the terms leave it to the request; owned */
     struct moon_tls_session *tls;
     struct moon_resolve *resolve;
     struct moon_address addresses[MOON_RESOLVE_MAX];
@@ -52,14 +53,16 @@ void moon_origin_pools_init(struct moon_worker *worker) {
     moon_buf_init(&worker->origin_cipher_out, ORIGIN_OUT_CEILING * 2);
 }
 
-static struct moon_link *slot_of(struct moon_worker *worker, const struct moon_origin_terms *terms) {
-    return &worker->origin_pools[terms->hash % POOL_SLOTS];
+static struct moon_link *slot_of(struct moon_worker *worker, const struct moon_origin_terms *terms,
+                                 struct moon_str name) {
+    return &worker->origin_pools[(terms->hash ^ moon_hash(name)) % POOL_SLOTS];
 }
 
 static void release(struct moon_origin_conn *origin) {
     struct moon_worker *worker = origin->worker;
     moon_tls_session_free(&origin->tls);
     moon_origin_terms_unref(&origin->terms);
+    free((char *)origin->name.data);
     worker->origin_conn_count--;
     free(origin);
 }
@@ -150,7 +153,8 @@ static void on_connected(struct moon_stream *stream, int status) {
         return;
     }
     struct moon_tls_wire wire = {.in = MOON_STR_NONE, .out = &origin->worker->origin_cipher_out};
-    origin->tls = moon_tls_session_connect(origin->terms->client, origin->terms->server_name);
+    origin->tls = moon_tls_session_connect(origin->terms->client,
+                                           origin->name.len ? origin->name : origin->terms->server_name);
     if (!origin->tls) { /* never plain where TLS was meant */
         fail(origin, MOON_ORIGIN_TLS_FAILED, "no TLS session could be made");
         return;
@@ -185,7 +189,7 @@ static bool hand_out(struct moon_origin_conn *origin, struct moon_str plaintext)
 
 static void put_into_pool(struct moon_origin_conn *origin) {
     struct moon_worker *worker = origin->worker;
-    struct moon_link *slot = slot_of(worker, origin->terms);
+    struct moon_link *slot = slot_of(worker, origin->terms, origin->name);
     unsigned idle = 0;
     for (struct moon_link *link = slot->next; link != slot; link = link->next)
         idle++;
@@ -345,12 +349,14 @@ static void on_deadline(struct moon_deadline *deadline) {
         fail(origin, MOON_ORIGIN_SILENT, "the deadline for the answer has passed");
 }
 
-static struct moon_origin_conn *take_warm(struct moon_worker *worker, const struct moon_origin_terms *terms) {
-    struct moon_link *slot = slot_of(worker, terms);
+static struct moon_origin_conn *take_warm(struct moon_worker *worker, const struct moon_origin_terms *terms,
+                                          struct moon_str name) {
+    struct moon_link *slot = slot_of(worker, terms, name);
     for (struct moon_link *link = slot->next; link != slot; link = link->next) {
         struct moon_origin_conn *origin = MOON_LINKED(link, struct moon_origin_conn, link);
-        if (origin->terms == terms ||
-            (origin->terms->hash == terms->hash && moon_str_equal(origin->terms->key, terms->key))) {
+        bool same = origin->terms == terms ||
+                    (origin->terms->hash == terms->hash && moon_str_equal(origin->terms->key, terms->key));
+        if (same && moon_str_equal(origin->name, name)) {
             moon_list_remove(link);
             moon_deadline_clear(&origin->deadline);
             return origin;
@@ -359,9 +365,27 @@ static struct moon_origin_conn *take_warm(struct moon_worker *worker, const stru
     return NULL;
 }
 
-struct moon_origin_conn *moon_origin_borrow(struct moon_worker *worker, struct moon_origin_terms *terms, bool fresh,
-                                            const struct moon_origin_events *events, void *borrower) {
-    struct moon_origin_conn *origin = fresh ? NULL : take_warm(worker, terms);
+/* The addresses that the terms name, beginning with another one each time. A failure here (no descriptor left) is reported
+ * by the deadline: never from within. */
+static void connect_in_turn(struct moon_origin_conn *origin) {
+    struct moon_origin_terms *terms = origin->terms;
+    unsigned first = __atomic_fetch_add(&terms->turn, 1, __ATOMIC_RELAXED);
+    origin->address_count = terms->address_count < MOON_RESOLVE_MAX ? terms->address_count : MOON_RESOLVE_MAX;
+    for (unsigned i = 0; i < origin->address_count; i++)
+        origin->addresses[i] = terms->addresses[(first + i) % terms->address_count];
+    while (begin_connect(origin) != 0)
+        if (origin->next_address == origin->address_count) {
+            moon_deadline_set(&origin->worker->clock, &origin->deadline, 0);
+            return;
+        }
+}
+
+struct moon_origin_conn *moon_origin_borrow(struct moon_worker *worker, struct moon_origin_terms *terms,
+                                            struct moon_str name, bool fresh, const struct moon_origin_events *events,
+                                            void *borrower) {
+    if (!terms->request_name)
+        name = MOON_STR_NONE;
+    struct moon_origin_conn *origin = fresh ? NULL : take_warm(worker, terms, name);
     if (origin) {
         origin->events = events;
         origin->borrower = borrower;
@@ -371,12 +395,16 @@ struct moon_origin_conn *moon_origin_borrow(struct moon_worker *worker, struct m
     worker->origin_conn_count++;
     origin->worker = worker;
     origin->terms = moon_origin_terms_ref(terms);
+    if (name.len)
+        origin->name = moon_str(moon_strdup(name), name.len);
     origin->events = events;
     origin->borrower = borrower;
     moon_list_init(&origin->link);
     moon_deadline_init(&origin->deadline, on_deadline);
     moon_deadline_set(&worker->clock, &origin->deadline, worker->options->timeouts.origin_connect);
-    if (moon_resolve_literal(&origin->addresses[0], terms->host, terms->port)) {
+    if (terms->address_count) {
+        connect_in_turn(origin);
+    } else if (moon_resolve_literal(&origin->addresses[0], terms->host, terms->port)) {
         origin->address_count = 1;
         /* A failure here (no descriptor left) is reported by the deadline: never from within. */
         if (begin_connect(origin) != 0)

@@ -29,9 +29,11 @@ struct moon_origin_events {
 struct moon_origin_conn;
 
 /* A warm connection when there is one (newest first), else a new one that begins to connect; `ready` is called later, never
- * from within. With `fresh` only a new one will do. Never NULL. */
-struct moon_origin_conn *moon_origin_borrow(struct moon_worker *worker, struct moon_origin_terms *terms, bool fresh,
-                                            const struct moon_origin_events *events, void *borrower);
+ * from within. With `fresh` only a new one will do. `name` is the effective host of the request, which counts where the terms
+ * ask for it (request_name); copied. Never NULL. */
+struct moon_origin_conn *moon_origin_borrow(struct moon_worker *worker, struct moon_origin_terms *terms,
+                                            struct moon_str name, bool fresh, const struct moon_origin_events *events,
+                                            void *borrower);
 /* True when it came warm from the pool: usable at once, and possibly stale. */
 bool moon_origin_is_warm(const struct moon_origin_conn *origin);
 

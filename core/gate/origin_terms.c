@@ -7,6 +7,7 @@
 #include "base/hostname.h"
 #include "base/mem.h"
 #include "http/write.h"
+#include "net/resolve.h"
 #include "tls/crypto.h"
 
 #define KEY_MAX 4096
@@ -19,6 +20,7 @@ static void release(struct moon_origin_terms *terms) {
     moon_tls_client_unref(&terms->client);
     free((char *)terms->url.data);
     free((char *)terms->host.data);
+    free(terms->addresses);
     free((char *)terms->server_name.data);
     free((char *)terms->host_header.data);
     free((char *)terms->key.data);
@@ -56,6 +58,22 @@ static int read_url(struct moon_origin_terms *terms, struct moon_str url, struct
     return 0;
 }
 
+static int read_addresses(struct moon_origin_terms *terms, struct moon_str list, struct moon_diag *diag) {
+    struct moon_str one;
+    if (list.len)
+        terms->addresses = moon_alloc(MOON_ORIGIN_ADDRESSES * sizeof *terms->addresses);
+    while (moon_str_next_element(&list, &one)) {
+        if (terms->address_count == MOON_ORIGIN_ADDRESSES ||
+            !moon_resolve_literal(&terms->addresses[terms->address_count], one, terms->port)) {
+            moon_diag_set(diag, "addresses", "at most %d addresses with commas between are expected",
+                          MOON_ORIGIN_ADDRESSES);
+            return MOON_EREFUSED;
+        }
+        terms->address_count++;
+    }
+    return 0;
+}
+
 static int read_tls(struct moon_origin_terms *terms, const struct moon_origin_options *options,
                     struct moon_diag *diag) {
     if (!terms->tls) {
@@ -77,6 +95,7 @@ static int read_tls(struct moon_origin_terms *terms, const struct moon_origin_op
         return MOON_EREFUSED;
     }
     terms->server_name = own(moon_str(normal, (size_t)len));
+    terms->request_name = options->request_name;
     if (options->client && options->verify && !options->ca.len) {
         terms->client = moon_tls_client_ref(options->client);
         return 0;
@@ -104,10 +123,13 @@ static void write_key(struct moon_origin_terms *terms, const struct moon_origin_
     write_digest(ca, options->ca);
     write_digest(identity, options->certificates);
     moon_buf_init(&key, KEY_MAX);
-    moon_buf_printf(&key, "%s %s %u %s %s %d %s %s", terms->tls ? "https" : "http", terms->host.data, terms->port,
-                    terms->tls ? terms->server_name.data : "-", terms->host_header.len ? terms->host_header.data : "-",
-                    terms->tls && options->verify, terms->tls ? ca : "-",
-                    terms->tls && options->certificates.len ? identity : "-");
+    moon_buf_printf(&key, "%s %s %u %s %s %d %s %s ", terms->tls ? "https" : "http", terms->host.data, terms->port,
+                    !terms->tls           ? "-"
+                    : terms->request_name ? "*"
+                                          : terms->server_name.data,
+                    terms->host_header.len ? terms->host_header.data : "-", terms->tls && options->verify,
+                    terms->tls ? ca : "-", terms->tls && options->certificates.len ? identity : "-");
+    moon_buf_append_str(&key, options->addresses);
     terms->key = own(moon_buf_view(&key));
     terms->hash = moon_hash(terms->key);
     moon_buf_free(&key);
@@ -130,6 +152,8 @@ int moon_origin_terms_new(struct moon_origin_terms **out, const struct moon_orig
             terms->host_header = own(options->host_header);
         }
     }
+    if (rc == 0)
+        rc = read_addresses(terms, options->addresses, diag);
     if (rc == 0)
         rc = read_tls(terms, options, diag);
     if (rc) {

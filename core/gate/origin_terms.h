@@ -7,7 +7,11 @@
 
 #include "base/error.h"
 #include "base/str.h"
+#include "net/address.h"
 #include "tls/client.h"
+
+/* More than enough for round-robin, few enough for `key`. */
+#define MOON_ORIGIN_ADDRESSES 32
 
 struct moon_origin_terms {
     unsigned references; /* atomic */
@@ -15,7 +19,11 @@ struct moon_origin_terms {
     struct moon_str host;        /* name or IP literal to connect to */
     unsigned port;
     bool tls;
+    struct moon_address *addresses; /* to connect to in place of looking `host` up */
+    unsigned address_count;         /* 0: none given */
+    unsigned turn;                  /* atomic; which of them is the next connection's first */
     struct moon_str server_name; /* SNI and the name to verify; with tls only */
+    bool request_name;           /* … but each request's effective host in its place; with tls only */
     struct moon_str host_header; /* sent as Host; empty: the request's effective host */
     struct moon_tls_client *client; /* with tls only */
     struct moon_str key;         /* everything above as text: equal keys, equal connections */
@@ -27,6 +35,8 @@ struct moon_origin_options {
     struct moon_str url;         /* http://host[:port] or https://host[:port]; no path but "/" */
     struct moon_str host_header;
     struct moon_str sni;
+    bool request_name;           /* the request's effective host is SNI and the name to verify, whatever `sni` says */
+    struct moon_str addresses;   /* IP literals with commas between, to connect to in place of looking the URL's host up */
     struct moon_str ca;          /* PEM; empty: the system's CAs */
     struct moon_str certificates; /* PEM chain that we present when asked, leaf first; with https only */
     struct moon_str private_key; /* PEM, of its first certificate; wiped nowhere here: it is the caller's */

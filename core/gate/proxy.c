@@ -63,7 +63,7 @@ static void borrow(struct moon_request *request, bool fresh) {
     struct moon_exchange *exchange = &request->exchange;
     exchange->connected = false;
     exchange->expecting = 0;
-    exchange->origin = moon_origin_borrow(request->conn->worker, exchange->terms, fresh, &events, request);
+    exchange->origin = moon_origin_borrow(request->conn->worker, exchange->terms, request->host, fresh, &events, request);
     if (moon_origin_is_warm(exchange->origin))
         send_head(request);
 }

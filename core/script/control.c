@@ -249,6 +249,8 @@ int moon_ffi_origin_new(struct moon_origin_terms **out, const struct moon_ffi_or
         .url = origin->url,
         .host_header = origin->host_header,
         .sni = origin->sni,
+        .addresses = origin->addresses,
+        .request_name = origin->request_name,
         .ca = origin->ca,
         .certificates = origin->client.certificates,
         .private_key = moon_str(key.room, key.len),

@@ -110,9 +110,11 @@ struct moon_ffi_origin {
     struct moon_str url;
     struct moon_str host_header;
     struct moon_str sni;
+    struct moon_str addresses; /* IP literals with commas between */
     struct moon_str ca;
     struct moon_ffi_identity client; /* what we present */
     bool verify;
+    bool request_name;
 };
 /* `ring` may be NULL while there are no keys: whatever has a sealed one is refused. */
 MOON_FFI int moon_ffi_origin_new(struct moon_origin_terms **out, const struct moon_ffi_origin *origin,

@@ -75,7 +75,7 @@ static void send_request(struct moon_fetch *fetch) {
 
 static void borrow(struct moon_fetch *fetch, bool fresh) {
     fetch->connected = false;
-    fetch->origin = moon_origin_borrow(fetch->worker, fetch->terms, fresh, &events, fetch);
+    fetch->origin = moon_origin_borrow(fetch->worker, fetch->terms, MOON_STR_NONE, fresh, &events, fetch);
     if (moon_origin_is_warm(fetch->origin))
         send_request(fetch);
 }

@@ -49,6 +49,13 @@ describe("moongate.admin.last_good", function()
     assert.equal(read.documents[1].hosts[2].origin.client_certificate, read.documents[2].hosts[1].origin.client_certificate)
   end)
 
+  it("keeps the addresses of an origin", function()
+    local origin = { url = "https://192.0.2.1", verify = true, request_name = true,
+      addresses = require("moongate.json").array { "192.0.2.1", "192.0.2.2" } }
+    local documents = { document("a", { { name = "a.test", origin = origin } }) }
+    assert.same(documents, round(documents).documents)
+  end)
+
   it("keeps how each host is served", function()
     local documents = { document("a", {
       { name = "a.test", forward = { cloudflare = true, fields = true, rfc9440 = false, xfcc = true } },

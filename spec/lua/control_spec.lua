@@ -363,6 +363,22 @@ describe("moongate.control", function()
       assert.equal(first.terms.policy, last.terms.policy)
     end)
 
+    it("tells origins with other addresses, and with names of requests, apart", function()
+      local url, hosts = "https://192.0.2.1", {}
+      for i, origin in ipairs {
+        { url = url }, { url = url, addresses = { "192.0.2.1", "192.0.2.2" } }, { url = url, request_name = true }, { url = url },
+      } do
+        hosts[i] = { name = ("h%d.example.com"):format(i), origin = origin }
+      end
+      local section = assert(control.section(document { hosts = hosts }))
+      local function origin(i) return C.moon_section_host(section.handle, i).terms.origin end
+      assert.not_equal(origin(0), origin(1))
+      assert.not_equal(origin(0), origin(2))
+      assert.equal(origin(0), origin(3))
+      local _, err = control.section(document { hosts = { { name = "a.example.com", origin = { url = url, addresses = { "x" } } } } })
+      assert.equal("origin of a.example.com: addresses", err.where)
+    end)
+
     it("gives hosts deeper than one label certificates of their own, a hundred names each", function()
       local hosts = { { name = "a.example.com" } }
       for i = 1, 150 do hosts[i + 1] = { name = ("h%03d.deep.example.com"):format(i) } end

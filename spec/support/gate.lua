@@ -106,10 +106,10 @@ end
 --- Terms of an origin: `options` as in struct moon_origin_options. nil and a diagnostic when they are refused.
 function M.origin_terms(options)
   local given, box, out = ffi.new("struct moon_origin_options"), diag(), ffi.new("struct moon_origin_terms *[1]")
-  for _, name in ipairs { "url", "host_header", "sni", "ca", "certificates", "private_key" } do
+  for _, name in ipairs { "url", "host_header", "sni", "ca", "certificates", "private_key", "addresses" } do
     if options[name] then given[name] = unit.str(options[name]) end
   end
-  given.verify = options.verify ~= false
+  given.verify, given.request_name = options.verify ~= false, options.request_name == true
   if C.moon_origin_terms_new(out, given, box) ~= 0 then
     assert(out[0] == nil)
     return nil, told(box)

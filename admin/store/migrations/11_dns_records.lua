@@ -26,12 +26,26 @@ CREATE TABLE dns_record_tags (
   value     TEXT NOT NULL,
   PRIMARY KEY (record_id, position)
 )]], [[
-INSERT INTO quotas (name, value) VALUES ('dns_records', 10000)]], [[
+INSERT INTO quotas (name, value) VALUES ('dns_records', 10000), ('dns_addresses', 32)]], [[
 CREATE TRIGGER dns_records_quota BEFORE INSERT ON dns_records
 BEGIN
   SELECT RAISE(ABORT, 'quota:dns_records')
    WHERE (SELECT count(*) FROM dns_records WHERE zone_id = NEW.zone_id)
       >= (SELECT value FROM quotas WHERE name = 'dns_records');
+END]], [[
+CREATE TRIGGER dns_addresses_quota AFTER INSERT ON dns_records WHEN NEW.type IN ('A', 'AAAA')
+BEGIN
+  SELECT RAISE(ABORT, 'quota:dns_addresses')
+   WHERE (SELECT count(*) FROM dns_records
+           WHERE zone_id = NEW.zone_id AND hostname = NEW.hostname AND type IN ('A', 'AAAA'))
+       > (SELECT value FROM quotas WHERE name = 'dns_addresses');
+END]], [[
+CREATE TRIGGER dns_addresses_quota_update AFTER UPDATE ON dns_records WHEN NEW.type IN ('A', 'AAAA')
+BEGIN
+  SELECT RAISE(ABORT, 'quota:dns_addresses')
+   WHERE (SELECT count(*) FROM dns_records
+           WHERE zone_id = NEW.zone_id AND hostname = NEW.hostname AND type IN ('A', 'AAAA'))
+       > (SELECT value FROM quotas WHERE name = 'dns_addresses');
 END]], [[
 CREATE TRIGGER dns_records_alone_insert BEFORE INSERT ON dns_records WHEN NEW.type <> 'TXT'
 BEGIN

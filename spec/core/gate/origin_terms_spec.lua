@@ -60,6 +60,7 @@ describe("moon_origin_terms_new()", function()
     { "host_header", "a:0" }, { "host_header", "a/b" },
     { "sni", "a b" }, { "sni", "[::1]" }, { "sni", "a..b" }, { "sni", ("a"):rep(64) },
     { "ca", "no PEM" },
+    { "addresses", "a.test" }, { "addresses", "192.0.2.1;192.0.2.2" }, { "addresses", ("192.0.2.1,"):rep(33) },
   } do
     it(("refuses %s %q and names it"):format(case[1], case[2]), function()
       local read, diag = terms { url = "https://a", [case[1]] = case[2] }
@@ -81,6 +82,18 @@ describe("moon_origin_terms_new()", function()
     assert.equal(0, tonumber(assert(terms "http://a").host_header.len))
   end)
 
+  it("keeps its addresses with the port of the URL", function()
+    local read = assert(terms { url = "https://a.test:8443", addresses = "192.0.2.1,2001:db8::1" })
+    assert.equal(2, read.address_count)
+    assert.equal("a.test", unit.text(read.host))
+    assert.equal(0, assert(terms "https://a.test").address_count)
+  end)
+
+  it("takes its name from requests over TLS only", function()
+    assert.is_true(assert(terms { url = "https://a", request_name = true }).request_name)
+    assert.is_false(assert(terms { url = "http://a", request_name = true }).request_name)
+  end)
+
   it("verifies under the given name", function()
     assert.equal("b.test", unit.text(assert(terms { url = "https://127.0.0.1", sni = "B.test." }).server_name))
   end)
@@ -96,6 +109,7 @@ describe("the key of terms", function()
     { "spelling", "https://A.test.:443/", "https://a.test" },
     { "the default port", "http://a", "http://a:80" },
     { "an SNI that repeats the host", { url = "https://a.test", sni = "a.test" }, "https://a.test" },
+    { "SNI where requests name it", { url = "https://a", request_name = true, sni = "b" }, { url = "https://a", request_name = true } },
     { "verification without TLS", { url = "http://a", verify = false }, "http://a" },
   } do
     it("is equal whatever the " .. case[1], function() assert.equal(key(case[2]), key(case[3])) end)
@@ -107,6 +121,9 @@ describe("the key of terms", function()
     { "port", "http://a:1", "http://a:2" },
     { "Host", { url = "http://a", host_header = "b" }, "http://a" },
     { "SNI", { url = "https://a", sni = "b" }, "https://a" },
+    { "addresses", { url = "http://a", addresses = "192.0.2.1" }, "http://a" },
+    { "order of addresses", { url = "http://a", addresses = "192.0.2.1,192.0.2.2" }, { url = "http://a", addresses = "192.0.2.2,192.0.2.1" } },
+    { "name from requests", { url = "https://a", request_name = true }, "https://a" },
     { "verification", { url = "https://a", verify = false }, "https://a" },
     { "CA", { url = "https://a", ca = ca }, { url = "https://a", ca = other_ca } },
     { "CA of the system", { url = "https://a", ca = ca }, "https://a" },
