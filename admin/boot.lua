@@ -8,6 +8,7 @@
 
 local admin = require "moongate.admin"
 local accounts = require "moongate.admin.resources.accounts"
+local duties = require "moongate.admin.duties"
 local last_good = require "moongate.admin.last_good"
 local publish = require "moongate.admin.publish"
 local secrets = require "moongate.admin.secrets"
@@ -79,6 +80,21 @@ local function limits_of(config)
   }
 end
 
+-- What requests to the outside are held to. The CAs are read here, so that a file without any is told at once.
+local function configure_outgoing(control, given)
+  local terms = { allow_local = given and given.allow_local or false }
+  if given and given.ca then
+    local file, err = io.open(given.ca, "rb")
+    if not file then return nil, { where = "outgoing.ca", text = tostring(err) } end
+    terms.ca = file:read("*a") or ""
+    file:close()
+    local list, diag = control.certificates(terms.ca)
+    if not list then return nil, { where = "outgoing.ca", text = given.ca .. ": " .. diag.text } end
+  end
+  control.configure_outgoing(terms)
+  return true
+end
+
 --- Starts the control plane. Returns after every worker serves what the store holds.
 ---@param options { config: table, control: table, log: fun(level: string, text: string) }
 ---@return table|nil app handle(request), tick(), stop()
@@ -86,17 +102,22 @@ end
 function M.start(options)
   local config, control, log = options.config, options.control, options.log
   local self = setmetatable({
+    config = config,
     control = control,
     log = log,
     publisher = publish.new { control = control, log = log },
     last_good_path = config.data_dir .. "/last-good.json",
   }, Running)
+  local ok, diag = configure_outgoing(control, config.outgoing)
+  if not ok then return nil, diag end
   -- Without the right keys there is no second way: the last good snapshot is sealed with the same ones.
-  local ok, diag, final = start_with_store(self, config)
+  local final
+  ok, diag, final = start_with_store(self, config)
   if not ok and config.serve_without_store and not final then ok, diag = start_without_store(self, config, diag) end
   if not ok then return nil, diag end
   self.app = admin.new { store = self.store, control = control, publisher = self.publisher, log = log,
     limits = limits_of(config) }
+  self.duties = duties.new(self.store and duties.ALL or {}, self)
   return self
 end
 
@@ -122,9 +143,10 @@ local function save(self)
   end
 end
 
---- To be called about once a second: writes the last good snapshot when something has changed.
+--- To be called about once a second: writes the last good snapshot when something has changed, and begins what is due.
 function Running:tick()
   save(self)
+  self.duties:tick()
 end
 
 --- The end: writes what is still to be written and lets the store go.

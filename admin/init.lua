@@ -202,10 +202,24 @@ local function read_dry_run(route, context)
   context.dry_run = value or false
 end
 
+-- Waits for what the route has to know first. Others were served meanwhile: the time is another, and what the path names may
+-- have gone, or the permission (see run_writing).
+local function prepare(self, route, context)
+  if not route.prepare then return true end
+  local ready, failure = route.prepare(context)
+  if not ready then return nil, failure end
+  if not self.store then return nil, errors.of_store { store = "io" } end
+  context.now = self.control.now()
+  context.stamp = stamp.micros(context.now)
+  return true
+end
+
 local function run_writing(self, route, context)
   local dry
   local answer, second = self.store:write(function(tx)
     context.tx = tx
+    local gone = route.prepare and check_access(tx, context.request, route, context.params, context)
+    if gone then return nil, gone end
     local answer, failure = route.run(context)
     if not answer then return nil, failure end
     audit.change(tx, route, context, answer)
@@ -242,6 +256,8 @@ local function respond(self, request)
   failure = read_body(request, route, context) or read_dry_run(route, context)
   if failure then return nil, failure, context end
   local answer
+  answer, failure = prepare(self, route, context)
+  if not answer then return nil, failure, context end
   if route.method == "GET" or route.reads then
     answer, failure = run_reading(self, route, context)
   else

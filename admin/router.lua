@@ -14,6 +14,8 @@ local METHODS = { GET = true, POST = true, PUT = true, PATCH = true, DELETE = tr
 ---@field path string `/zones/{zone_id}/…`
 ---@field permission table made by moongate.admin.permissions
 ---@field run fun(context: table): table|nil, table|nil the verb; gives an answer, or nil and errors
+---@field prepare (fun(context: table): true|nil, table|nil)|nil what must be known before the transaction, and may be waited
+--- for (`context.control.outgoing`); gives true, or nil and errors. Others are served meanwhile: `run` looks again
 ---@field fields table[]|nil declaration of the body (moongate.admin.check)
 ---@field group string|nil whose codes JSON errors and bad values get (moongate.admin.errors)
 ---@field body string|nil instead of `fields`: `required` or `optional` JSON of any shape, which the verb reads itself

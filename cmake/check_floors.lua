@@ -9,7 +9,7 @@ local ROOT = arg[1] or "."
 -- ---- what each place may use ----
 
 -- Folder of core → folders of core it may include besides itself, and the patterns of libraries that are not for it.
-local SYSTEM = { uv = "^uv%.h$", openssl = "^openssl/", llhttp = "^llhttp%.h$", lua = "^lu?a.*%.h$" }
+local SYSTEM = { uv = "^uv%.h$", curl = "^curl/", openssl = "^openssl/", llhttp = "^llhttp%.h$", lua = "^lu?a.*%.h$" }
 local function only(...)
   local allowed = {}
   for _, name in ipairs { ... } do allowed[name] = true end
@@ -23,7 +23,7 @@ local CORE = {
   tls = { uses = only "base", libraries = only "openssl" },
   http = { uses = only "base", libraries = only "llhttp" },
   gate = { uses = only("base", "net", "tls", "http", "include"), libraries = only("uv", "openssl") },
-  script = { uses = only("base", "net", "tls", "http", "gate", "include"), libraries = only("lua", "uv", "openssl") },
+  script = { uses = only("base", "net", "tls", "http", "gate", "include"), libraries = only("lua", "uv", "openssl", "curl") },
   app = { uses = only("base", "net", "tls", "http", "gate", "script", "include"), libraries = only("lua", "uv", "openssl") },
 }
 

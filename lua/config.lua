@@ -49,6 +49,10 @@ local SCHEMA = {
   policy_budget_ms = integer(10, 1, 1000),
   policy_jit = { type = "boolean", default = false },
   serve_without_store = { type = "boolean", default = false },
+  outgoing = { type = "table", default = {}, keys = {
+    allow_local = { type = "boolean", default = false },
+    ca = { type = "string", path = true },
+  } },
   log = { type = "table", default = {}, keys = {
     level = { type = "string", default = "info", one_of = { "debug", "info", "warn", "error" } },
     file = { type = "string", default = "-", path = true },

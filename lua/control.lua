@@ -7,6 +7,7 @@
 -- What the world may get wrong comes back as nil and { where, text }; nothing here knows the store or HTTP.
 
 local bridge = require "moongate.ffi"
+local errands = require "moongate.errands"
 local fields = require "moongate.fields"
 local managed_ca = require "moongate.managed_ca"
 local reach = require "moongate.reach"
@@ -89,6 +90,10 @@ function M.write_file_atomically(path, text)
   end
   return true
 end
+
+-- ---- outside ----
+
+M.configure_outgoing, M.outgoing, M.task = errands.configure, errands.request, errands.start
 
 -- ---- secrets at rest ----
 

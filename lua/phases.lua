@@ -1,10 +1,11 @@
 -- moongate.phases: the few functions that C calls (core/script/phases.c and plane.c). Nothing else in Lua is called from C.
 --
 -- A worker's state uses open(), whose results C keeps: per request it calls the function of the request's host, with nothing
--- passed and nothing returned. The control state uses attach(), start(), serve(), tick() and stop(). What comes back from Lua's
--- side is checked here, before C sees it.
+-- passed and nothing returned. The control state uses attach(), start(), serve(), completed(), tick() and stop(). What comes back
+-- from Lua's side is checked here, before C sees it.
 
 local bridge = require "moongate.ffi"
+local errands = require "moongate.errands"
 local log = require "moongate.log"
 
 local C, ffi = bridge.C, bridge.ffi
@@ -123,6 +124,7 @@ function M.attach(control_at)
   local declared = ffi.new("struct moon_str[1]")
   C.moon_ffi_control_declared(control, declared)
   require("moongate.policies").declare(text(declared[0]))
+  errands.attach(control)
   require("moongate.control").attach(control)
 end
 
@@ -155,13 +157,7 @@ local function check_text(value, what)
   return value
 end
 
---- Answers one request of the admin listener. Raises what the handler raises, and an error for an answer that is none.
----@param request table
----@return integer status
----@return string[] fields  name, value, name, value, …
----@return string body
-function M.serve(request)
-  local status, headers, body = app:handle(request)
+local function checked(status, headers, body)
   if type(status) ~= "number" or status < 200 or status > 599 or status % 1 ~= 0 then
     error(("the handler's status is %s"):format(tostring(status)), 0)
   end
@@ -175,6 +171,51 @@ function M.serve(request)
     fields[2 * i] = check_text(header[2] or header.value, "field value")
   end
   return status, fields, check_text(body or "", "body")
+end
+
+local tickets = setmetatable({}, { __mode = "k" }) -- coroutine of a request that waits for an errand → its number
+
+-- One step of a request's coroutine. Raises what it raises, with its traceback.
+local function step(task, ...)
+  local ok, status, headers, body = coroutine.resume(task, ...)
+  if not ok then
+    local message = type(status) == "string" and status or ("the error value is a %s"):format(type(status))
+    error(debug.traceback(task, message), 0)
+  end
+  if coroutine.status(task) == "suspended" then return false end
+  return checked(status, headers, body)
+end
+
+--- Answers one request of the admin listener, or puts the answer off. Raises what the handler raises, and an error for an
+--- answer that is none.
+---@param request table  `ticket`: the number by which completed() will name it
+---@return integer|false status  false: it waits for an errand
+---@return string[]|nil fields  name, value, name, value, …
+---@return string|nil body
+function M.serve(request)
+  local task = coroutine.create(function() return app:handle(request) end)
+  local status, fields, body = step(task)
+  if not status then tickets[task] = request.ticket end
+  return status, fields, body
+end
+
+--- Goes on with the task whose errand is done.
+---@param id integer
+---@return integer|nil ticket  of a request that can be answered now
+---@return integer|false|nil status  false: it failed
+---@return string[]|nil fields
+---@return string|nil body
+function M.completed(id)
+  local task, answer, failure = errands.take(id)
+  if not task then return nil end
+  local ticket = tickets[task]
+  if not ticket then return errands.go_on(task, answer, failure) end
+  local ok, status, fields, body = pcall(step, task, answer, failure)
+  if not ok then
+    log.line("error", "admin", "a request failed", status)
+    return ticket, false
+  end
+  if status then return ticket, status, fields, body end
 end
 
 --- Once a second.

@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "gate/gateway.h"
+#include "script/errand.h"
 #include "script/geo.h"
 #include "script/phases.h"
 #include "script/policy.h"
@@ -168,6 +169,7 @@ static void on_gateway_closed(void *data) {
     struct run *run = data;
     run->control.gateway = NULL; /* freed when this returns; the admin API may still write its last good snapshot */
     run->gateway = NULL;
+    moon_errands_close(&run->control.errands);
     close_handles(run);
 }
 
@@ -266,7 +268,10 @@ static int start(struct run *run, struct moon_diag *diag) {
     run->control.log = run->channel;
     run->control.local_ca = run->local_ca;
     run->control.next_host_id = 1;
-    int rc = moon_plane_new(&run->plane, run->L, &run->control, diag);
+    int rc = moon_errands_open(&run->control.errands, &run->loop, diag);
+    if (rc)
+        return rc;
+    rc = moon_plane_new(&run->plane, run->L, &run->control, diag);
     if (rc)
         return rc;
     moon_script_hooks(&hooks, &run->script);
@@ -294,6 +299,7 @@ static int run_with_log(struct run *run, int config, struct moon_diag *diag) {
     if (rc == 0)
         rc = serve(run, config, diag);
     moon_plane_stop(&run->plane);
+    moon_errands_close(&run->control.errands); /* unless the gateway's end has done so */
     uv_run(&run->loop, UV_RUN_DEFAULT); /* whatever a refused start has left to close */
     moon_assert(uv_loop_close(&run->loop) == 0);
     return rc;

@@ -42,8 +42,12 @@ static struct moon_request *take_request(struct moon_conn *conn) {
     return request;
 }
 
-/* What policies keep of it must be let go before the struct is anybody else's. */
+/* What policies and handlers keep of it must be let go before the struct is anybody else's. */
 static void let_go(struct moon_request *request) {
+    void *later = request->later;
+    request->later = NULL;
+    if (later)
+        request->handler->gone(request->handler->data, later);
     if (request->script)
         request->conn->worker->hooks->gone(request->conn->worker->script, request);
 }
@@ -261,10 +265,16 @@ void moon_request_read_body(struct moon_request *request, struct moon_str *input
 
 /* ---- handlers ---- */
 
+static void answer(struct moon_request *request, const struct moon_handler_response *response) {
+    moon_respond(request, response->status, MOON_STR_NONE, response->body, response->fields, response->field_count,
+                 true);
+}
+
 static void serve_handler(struct moon_request *request) {
     const struct moon_handler *handler = request->handler;
     struct moon_handler_response response = {.status = 500};
     struct moon_handler_request view = {
+        .request = request,
         .method = request->method,
         .host = request->host,
         .path = request->path,
@@ -282,7 +292,18 @@ static void serve_handler(struct moon_request *request) {
         .fingerprint = request->fingerprint,
     };
     handler->serve(handler->data, &view, &response);
-    moon_respond(request, response.status, MOON_STR_NONE, response.body, response.fields, response.field_count, true);
+    request->later = response.later;
+    if (!response.later)
+        answer(request, &response);
+}
+
+void moon_handler_answer(struct moon_request *request, const struct moon_handler_response *response) {
+    struct moon_conn *conn = request->conn;
+    moon_assert(request->later && !request->answered);
+    request->later = NULL;
+    moon_conn_turn_begin(conn);
+    answer(request, response);
+    moon_conn_turn_end(conn);
 }
 
 /* Copies the head's fields for the handler; those of a request that was kept are copies already. False when the arena is full. */

@@ -77,6 +77,7 @@ struct moon_request {
     struct moon_buf collected;       /* with MOON_CONSUME_HANDLER and _SCRIPT */
     struct moon_http_field *fields;  /* with MOON_CONSUME_HANDLER: copies in the arena */
     size_t field_count;
+    void *later; /* with MOON_CONSUME_HANDLER: the answer was put off (gate/handler.h) */
     struct moon_str query;
     bool has_query;
 

@@ -70,3 +70,19 @@ bool moon_address_is_loopback(const struct moon_address *address) {
         return bytes[0] == 127;
     return IN6_IS_ADDR_LOOPBACK(&address->sock.v6.sin6_addr);
 }
+
+static bool is_local_v4(const unsigned char *ip) {
+    return ip[0] == 0 || ip[0] == 127 || (ip[0] == 169 && ip[1] == 254) || ip[0] >= 224;
+}
+
+bool moon_address_is_local(const struct moon_address *address) {
+    static const unsigned char nat64[12] = {0x00, 0x64, 0xff, 0x9b}, nothing[12];
+    static const unsigned char metadata[16] = {0xfd, 0x00, 0x0e, 0xc2, [14] = 0x02, 0x54};
+    unsigned char ip[16];
+    if (moon_address_ip(address, ip) == 4)
+        return is_local_v4(ip);
+    if (memcmp(ip, nat64, sizeof nat64) == 0)
+        return is_local_v4(ip + 12);
+    return memcmp(ip, nothing, sizeof nothing) == 0 || memcmp(ip, metadata, sizeof metadata) == 0 || ip[0] == 0xff ||
+           (ip[0] == 0xfe && (ip[1] & 0xc0) == 0x80);
+}

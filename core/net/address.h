@@ -31,5 +31,8 @@ void moon_address_print(const struct moon_address *address, char *out);
 
 unsigned moon_address_port(const struct moon_address *address);
 bool moon_address_is_loopback(const struct moon_address *address);
+/* Nothing out there: this machine (loopback, unspecified), its links (link-local, multicast), or where clouds keep the secrets of a
+ * machine. IPv4 inside IPv6 counts as IPv4. */
+bool moon_address_is_local(const struct moon_address *address);
 
 #endif

@@ -20,6 +20,7 @@ struct moon_control {
     struct moon_local_ca *local_ca;
     struct moon_log_channel *log;
     struct moon_policy *policy; /* the operator's files as this thread has loaded them; NULL: none */
+    struct moon_errands *errands; /* script/errand.h; NULL while there is no loop (specs, the command line) */
     uint32_t next_host_id; /* begins at 1 and never goes back */
 };
 

@@ -1,5 +1,5 @@
-/* The control plane's half of script/phases.h: the same stair, walked on the control thread by the admin listener and
- * by the program's start, tick and stop. */
+/* The control plane's half of script/phases.h: the same stair, walked on the control thread by the admin listener, by the
+ * program's start, tick and stop, and by errands (script/errand.h) that are done. */
 #include "script/phases.h"
 
 #include <lauxlib.h>
@@ -7,7 +7,9 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/list.h"
 #include "base/mem.h"
+#include "script/errand.h"
 #include "script/vm.h"
 
 #define TRACE_SIZE 4096
@@ -20,8 +22,17 @@ struct moon_plane {
     int module; /* registry reference of moongate.phases */
     int answer; /* registry reference of what the last response's views point into; LUA_NOREF at first */
     bool started;
+    struct moon_link waiting; /* requests whose answer was put off */
+    uint64_t last_ticket;
     struct moon_http_field fields[FIELDS_CEILING];
     char refusal[512]; /* body of the last refusal */
+};
+
+/* A request that an errand has to come back for. */
+struct waiting {
+    struct moon_link link;
+    uint64_t ticket;
+    struct moon_request *request;
 };
 
 static const char json_type[] = "application/json";
@@ -49,14 +60,21 @@ static int set_up(struct moon_plane *plane, struct moon_diag *diag) {
     return moon_vm_call(L, 1, 0, diag, NULL, 0);
 }
 
+static void on_errand(void *data, uint64_t id);
+
 int moon_plane_new(struct moon_plane **out, lua_State *L, struct moon_control *control, struct moon_diag *diag) {
     struct moon_plane *plane = moon_new(struct moon_plane);
     plane->L = L;
     plane->control = control;
     plane->module = LUA_NOREF;
     plane->answer = LUA_NOREF;
+    moon_list_init(&plane->waiting);
+    if (control->errands)
+        moon_errands_listen(control->errands, on_errand, plane);
     int rc = set_up(plane, diag);
     if (rc) {
+        if (control->errands)
+            moon_errands_listen(control->errands, NULL, NULL);
         luaL_unref(L, LUA_REGISTRYINDEX, plane->module);
         free(plane);
         plane = NULL;
@@ -103,14 +121,16 @@ static void push_headers(lua_State *L, const struct moon_http_field *fields, siz
 struct call {
     struct moon_plane *plane;
     const struct moon_handler_request *request;
+    uint64_t ticket;
 };
 
-/* Protected, since building the request allocates. Returns status, { name, value, name, value, … }, body. */
+/* Protected, since building the request allocates. Returns status, { name, value, name, value, … }, body; a status that is
+ * false: the answer comes with an errand (on_errand). */
 static int serve_protected(lua_State *L) {
     const struct call *call = lua_touserdata(L, 1);
     const struct moon_handler_request *request = call->request;
     push_function(call->plane, "serve");
-    lua_createtable(L, 0, 8);
+    lua_createtable(L, 0, 9);
     set_str(L, "method", request->method);
     set_str(L, "host", request->host);
     set_str(L, "path", request->path);
@@ -121,6 +141,8 @@ static int serve_protected(lua_State *L) {
     set_str(L, "body", request->body);
     set_str(L, "address", request->address);
     set_str(L, "ray", request->ray);
+    lua_pushnumber(L, (lua_Number)call->ticket);
+    lua_setfield(L, -2, "ticket");
     lua_call(L, 1, 3);
     return 3;
 }
@@ -169,22 +191,40 @@ static void take_answer(struct moon_plane *plane, struct moon_handler_response *
     lua_settop(L, status - 1);
 }
 
+static void forget_answer(struct moon_plane *plane) {
+    luaL_unref(plane->L, LUA_REGISTRYINDEX, plane->answer);
+    plane->answer = LUA_NOREF;
+}
+
+/* The three results are on top of the stack. */
+static void take_results(struct moon_plane *plane, const struct call *call, struct moon_handler_response *response) {
+    if (lua_type(plane->L, -3) == LUA_TNUMBER) {
+        take_answer(plane, response);
+        return;
+    }
+    struct waiting *waiting = moon_new(struct waiting);
+    waiting->ticket = call->ticket;
+    waiting->request = call->request->request;
+    moon_list_append(&plane->waiting, &waiting->link);
+    response->later = waiting;
+    lua_pop(plane->L, 3);
+}
+
 static void serve(void *data, const struct moon_handler_request *request, struct moon_handler_response *response) {
     struct moon_plane *plane = data;
     lua_State *L = plane->L;
-    struct call call = {plane, request};
+    struct call call = {plane, request, ++plane->last_ticket};
     struct moon_diag diag;
     char trace[TRACE_SIZE];
     if (!plane->started) {
         answer_with(plane, response, 503, starting_body, sizeof starting_body - 1);
         return;
     }
-    luaL_unref(L, LUA_REGISTRYINDEX, plane->answer);
-    plane->answer = LUA_NOREF;
+    forget_answer(plane);
     lua_pushcfunction(L, serve_protected);
     lua_pushlightuserdata(L, &call);
     if (moon_vm_call(L, 1, 3, &diag, trace, sizeof trace) == 0) {
-        take_answer(plane, response);
+        take_results(plane, &call, response);
         return;
     }
     moon_log_begin(plane->control->log, MOON_LOG_ERROR, "admin", "a request failed");
@@ -208,8 +248,65 @@ static void refuse(void *data, unsigned status, const char *reason, struct moon_
     answer_with(plane, response, status, plane->refusal, (size_t)len);
 }
 
+/* ---- answers that were put off ---- */
+
+static void forget_waiting(struct waiting *waiting) {
+    moon_list_remove(&waiting->link);
+    free(waiting);
+}
+
+static void gone(void *data, void *later) {
+    (void)data;
+    forget_waiting(later); /* what its errand comes back with is nobody's */
+}
+
+static struct waiting *find_waiting(struct moon_plane *plane, uint64_t ticket) {
+    for (struct moon_link *link = plane->waiting.next; link != &plane->waiting; link = link->next) {
+        struct waiting *waiting = MOON_LINKED(link, struct waiting, link);
+        if (waiting->ticket == ticket)
+            return waiting;
+    }
+    return NULL;
+}
+
+/* Ticket, status, fields and body are on top of the stack: of a request that can be answered now, if it is still there. */
+static void answer_later(struct moon_plane *plane) {
+    struct moon_handler_response response = {.status = 500};
+    struct waiting *waiting = find_waiting(plane, (uint64_t)lua_tonumber(plane->L, -4));
+    if (!waiting) {
+        lua_pop(plane->L, 4);
+        return;
+    }
+    struct moon_request *request = waiting->request;
+    forget_waiting(waiting);
+    forget_answer(plane);
+    if (lua_type(plane->L, -3) == LUA_TNUMBER) {
+        take_answer(plane, &response);
+        lua_pop(plane->L, 1);
+    } else {
+        answer_with(plane, &response, 500, broken_body, sizeof broken_body - 1);
+        lua_pop(plane->L, 4);
+    }
+    moon_handler_answer(request, &response); /* the connection's next request may be served in it */
+}
+
+static void on_errand(void *data, uint64_t id) {
+    struct moon_plane *plane = data;
+    struct moon_diag diag;
+    char trace[TRACE_SIZE];
+    push_function(plane, "completed");
+    lua_pushnumber(plane->L, (lua_Number)id);
+    if (moon_vm_call(plane->L, 1, 4, &diag, trace, sizeof trace) != 0)
+        moon_log_line(plane->control->log, MOON_LOG_ERROR, "admin", "what an errand came back with was lost", trace);
+    else if (lua_type(plane->L, -4) == LUA_TNUMBER)
+        answer_later(plane);
+    else
+        lua_pop(plane->L, 4);
+}
+
 void moon_plane_handler(struct moon_plane *plane, struct moon_handler *handler) {
     handler->data = plane;
+    handler->gone = gone;
     handler->body_ceiling = BODY_CEILING;
     handler->serve = serve;
     handler->refuse = refuse;
@@ -259,6 +356,10 @@ void moon_plane_stop(struct moon_plane **pointer) {
     *pointer = NULL;
     if (!plane)
         return;
+    if (plane->control->errands)
+        moon_errands_listen(plane->control->errands, NULL, NULL);
+    while (!moon_list_is_empty(&plane->waiting))
+        forget_waiting(MOON_LINKED(plane->waiting.next, struct waiting, link));
     if (plane->started)
         call_plain(plane, "stop", "the admin API did not stop cleanly");
     luaL_unref(plane->L, LUA_REGISTRYINDEX, plane->answer);

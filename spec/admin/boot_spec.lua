@@ -191,4 +191,50 @@ describe("moongate.admin.boot", function()
       assert.truthy(control.files[base .. "/data/last-good.json"]:find("heron.test", 1, true))
     end)
   end)
+
+  describe("requests to the outside", function()
+    it("go to this machine only when that is configured", function()
+      start()
+      assert.same({ allow_local = false }, gate.control.outgoing_terms)
+      stop()
+      start { config = { outgoing = { allow_local = true } } }
+      assert.same({ allow_local = true }, gate.control.outgoing_terms)
+    end)
+
+    it("trust the CAs of a file, which is read at the start", function()
+      local root = certs.ca("Receivers")
+      start { config = { outgoing = { ca = root.path } } }
+      assert.equal(root.pem, gate.control.outgoing_terms.ca)
+    end)
+
+    for _, case in ipairs {
+      { "is not there", "/nowhere/ca.pem", "No such file" },
+      { "has no certificate", certs.write("nothing", ".pem"), "no CERTIFICATE block" },
+    } do
+      it("stop the start when that file " .. case[1], function()
+        local _, diag = start { config = { outgoing = { ca = case[2] } } }
+        assert.is_nil(gate)
+        assert.equal("outgoing.ca", diag.where)
+        assert.truthy(diag.text:find(case[2], 1, true))
+        assert.truthy(diag.text:find(case[3], 1, true), diag.text)
+      end)
+    end
+  end)
+
+  it("begins its duties with the first tick that they are due", function()
+    start()
+    local began = 0
+    gate.app.duties = require("moongate.admin.duties").new({
+      { name = "counting", first = 10, every = 60, run = function(running)
+        assert.is_not_nil(running.store)
+        began = began + 1
+      end },
+    }, gate.app)
+    gate.app:tick()
+    assert.equal(0, began)
+    gate.control.clock = gate.control.clock + 10
+    gate.app:tick()
+    gate.app:tick()
+    assert.equal(1, began)
+  end)
 end)

@@ -27,7 +27,8 @@ describe("moongate.config", function()
       assert.same({
         listen = {}, listen_http = {}, data_dir = "/var/lib/moongate", workers = "auto",
         admin = { listen = "127.0.0.1:8444", requests = 1200, requests_per_second = 200, failures_per_minute = 20 },
-        geoip = {}, policies = {}, policy_budget_ms = 10, policy_jit = false, serve_without_store = false, log = { level = "info", file = "-" },
+        geoip = {}, policies = {}, policy_budget_ms = 10, policy_jit = false, serve_without_store = false,
+        outgoing = { allow_local = false }, log = { level = "info", file = "-" },
         limits = { start_line = 8192, field = 16384, head = 65536, fields = 128, body = 104857600, connections = 50000,
           connections_per_address = 10000, tls_sessions = 10000, idle_origin_connections = 64, client_cas_per_account = 5 },
         timeouts = { handshake = 10, head = 30, body_idle = 30, keep_alive = 75, write_idle = 60, origin_connect = 10,
@@ -52,6 +53,7 @@ describe("moongate.config", function()
 
     it("takes relative paths from the file's directory", function()
       local read = assert(load_text [[return { data_dir = "data", admin = { certificate = "c.pem", key = "/k.pem" },
+        outgoing = { ca = "o.pem" },
         log = { file = "x.log" }, policies = { "p.lua", "/q.lua" } }]])
       assert.same({ directory .. "/p.lua", "/q.lua" }, read.policies)
       assert.equal(directory .. "/data", read.data_dir)

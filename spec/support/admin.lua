@@ -54,6 +54,7 @@ local function match_key(pem, key)
 end
 
 --- What stands where the C core stands in the program. Its `served` is what the workers would serve: zone name → document.
+--- Requests to the outside go to `answer_outgoing`, which answers 200 until a spec says otherwise.
 --- `refuse_section`, `refuse_snapshot`, `refuse_publish` are functions that may return { where, text }; `files` holds what was written.
 ---@return table control
 function M.control()
@@ -79,6 +80,16 @@ function M.control()
   control.certificate_hosts = certificate_hosts
   secrets.install(control)
   managed_ca.install(control)
+
+  -- Requests to the outside: `requests` has them all, `answer_outgoing` gives { status, body }, or nil and { where, text }.
+  control.requests = {}
+  function control.answer_outgoing() return { status = 200, body = "" } end
+  function control.configure_outgoing(terms) control.outgoing_terms = terms end
+  function control.outgoing(request)
+    control.requests[#control.requests + 1] = request
+    return control.answer_outgoing(request)
+  end
+  function control.task(work) work() end
 
   function control.section(document)
     local refused = control.refuse_section and control.refuse_section(document)

@@ -228,6 +228,52 @@ describe("the rules of hooks", function()
   end)
 end)
 
+describe("a handler that puts its answer off", function()
+  local gateway, helpers
+  setup(function()
+    helpers = gate.helpers "bool moon_spec_handler_waits(void); void moon_spec_handler_answer(void);"
+    gateway = gate.start {
+      hosts = { ["b.test"] = {} }, handler = gate.handler(1000),
+      options = function(options) options.admin_listen = "127.0.0.1:0" end,
+    }
+  end)
+  teardown(function() gateway:close() end)
+
+  -- The control loop runs only in here: an answer is given between its rounds.
+  local function pump_until(what, ask)
+    wait.until_true(what, function()
+      gateway:pump()
+      return ask()
+    end)
+  end
+
+  local function waiting() return helpers.moon_spec_handler_waits() end
+
+  it("serves others meanwhile, and goes on with the connection afterwards", function()
+    local client = assert(net.connect { port = gateway.admin, tls = false })
+    client:send "POST /later HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\nabcGET /?5 HTTP/1.1\r\nHost: a\r\n\r\n"
+    pump_until("the request to wait", waiting)
+    local other = assert(net.connect { port = gateway.admin, tls = false })
+    other:send "GET /?3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    pump_until("the other answer", function() return not other:is_quiet(0.01) end)
+    assert.equal("bbb", other:response().body)
+    helpers.moon_spec_handler_answer()
+    local answer = client:response()
+    assert.same({ 202, "later" }, { answer.status, answer.body })
+    assert.equal("bbbbb", client:response().body) -- what had come behind it
+    client:close()
+    other:close()
+  end)
+
+  it("is told when the client is gone", function()
+    local client = assert(net.connect { port = gateway.admin, tls = false })
+    client:send "GET /later HTTP/1.1\r\nHost: a\r\n\r\n"
+    pump_until("the request to wait", waiting)
+    gate.reset(client)
+    pump_until("the request to be gone", function() return not waiting() end)
+  end)
+end)
+
 describe("a handler's listener", function()
   local gateway
   setup(function()

@@ -13,6 +13,8 @@
 
 struct moon_hooks *moon_spec_hooks_new(bool refuse_to_open, uint64_t refuse_to_adopt);
 struct moon_handler *moon_spec_handler_new(size_t body_ceiling);
+bool moon_spec_handler_waits(void);
+void moon_spec_handler_answer(void);
 
 struct settings {
     bool refuse_to_open;
@@ -97,13 +99,38 @@ struct moon_hooks *moon_spec_hooks_new(bool refuse_to_open, uint64_t refuse_to_a
     return hooks;
 }
 
-/* The query is how many bytes the answer has; the method and the body's length come back in fields. */
+/* The last request whose answer was put off, until it is given or the request has gone. */
+static struct moon_request *put_off;
+
+static void on_gone(void *data, void *later) {
+    (void)data;
+    if (later == put_off)
+        put_off = NULL;
+}
+
+bool moon_spec_handler_waits(void) {
+    return put_off != NULL;
+}
+
+/* On the control loop's thread, between its rounds. */
+void moon_spec_handler_answer(void) {
+    const struct moon_handler_response response = {.status = 202, .body = MOON_STR("later")};
+    moon_handler_answer(put_off, &response);
+}
+
+/* The query is how many bytes the answer has; the method and the body's length come back in fields. The path /later puts
+ * the answer off. */
 static void on_serve(void *data, const struct moon_handler_request *request, struct moon_handler_response *response) {
     static struct moon_http_field fields[2];
     static char length[24];
     static struct moon_buf body;
     uint64_t size = 0;
     (void)data;
+    if (moon_str_equal(request->path, MOON_STR("/later"))) {
+        put_off = request->request;
+        response->later = put_off;
+        return;
+    }
     moon_str_to_uint63(request->query, &size);
     moon_buf_free(&body);
     moon_buf_init(&body, (size_t)size + 1);
@@ -112,11 +139,11 @@ static void on_serve(void *data, const struct moon_handler_request *request, str
     snprintf(length, sizeof length, "%zu", request->body.len);
     fields[0] = (struct moon_http_field){MOON_STR("X-Method"), request->method};
     fields[1] = (struct moon_http_field){MOON_STR("X-Received"), moon_str_of(length)};
-    *response = (struct moon_handler_response){200, fields, 2, moon_buf_view(&body)};
+    *response = (struct moon_handler_response){200, fields, 2, moon_buf_view(&body), NULL};
 }
 
 struct moon_handler *moon_spec_handler_new(size_t body_ceiling) {
     struct moon_handler *handler = moon_new(struct moon_handler);
-    *handler = (struct moon_handler){.body_ceiling = body_ceiling, .serve = on_serve};
+    *handler = (struct moon_handler){.body_ceiling = body_ceiling, .serve = on_serve, .gone = on_gone};
     return handler;
 }

@@ -9,6 +9,7 @@ void moon_address_print_ip(const struct moon_address *address, char *out);
 void moon_address_print(const struct moon_address *address, char *out);
 unsigned moon_address_port(const struct moon_address *address);
 bool moon_address_is_loopback(const struct moon_address *address);
+bool moon_address_is_local(const struct moon_address *address);
 bool moon_resolve_literal(struct moon_address *address, struct moon_str host, unsigned port);
 ]]
 local C = unit.load { "base/str.h" }
@@ -97,5 +98,27 @@ describe("moon_resolve_literal()", function()
     it(("leaves %q to the resolver"):format(text:sub(1, 20)), function()
       assert.is_false(C.moon_resolve_literal(ffi.new("struct moon_address[1]"), unit.str(text), 80))
     end)
+  end
+end)
+
+describe("moon_address_is_local()", function()
+  local function is_local(ip)
+    local address = read(ip .. ":443")
+    assert.is_not_nil(address)
+    return C.moon_address_is_local(address)
+  end
+
+  for _, ip in ipairs {
+    "127.0.0.1", "127.255.255.254", "0.0.0.0", "0.1.2.3", "169.254.0.1", "169.254.169.254", "224.0.0.1", "255.255.255.255",
+    "[::1]", "[::]", "[fe80::1]", "[febf::1]", "[ff02::1]", "[::ffff:127.0.0.1]", "[::ffff:169.254.169.254]", "[::127.0.0.1]",
+    "[64:ff9b::127.0.0.1]", "[fd00:ec2::254]",
+  } do
+    it("is true of " .. ip, function() assert.is_true(is_local(ip)) end)
+  end
+  for _, ip in ipairs {
+    "192.0.2.1", "10.0.0.1", "192.168.1.1", "169.253.255.255", "169.255.0.0", "223.255.255.255", "128.0.0.1", "1.0.0.1",
+    "[2001:db8::1]", "[fd00::1]", "[fec0::1]", "[fd00:ec2::255]", "[::ffff:192.0.2.1]", "[64:ff9b::192.0.2.1]",
+  } do
+    it("is false of " .. ip, function() assert.is_false(is_local(ip)) end)
   end
 end)

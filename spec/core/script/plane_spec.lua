@@ -4,15 +4,26 @@
 local certs = require "spec.support.certs"
 local script = require "spec.support.script"
 local unit = require "spec.support.unit"
+local wait = require "spec.support.wait"
 local json = require "moongate.json"
 local bridge = require "moongate.ffi"
 
 local C, ffi = bridge.C, bridge.ffi
 
+unit.load [[
+typedef struct uv_loop_s uv_loop_t;
+size_t uv_loop_size(void);
+int uv_loop_init(uv_loop_t *);
+int uv_loop_close(uv_loop_t *);
+int uv_run(uv_loop_t *, int mode);
+int moon_errands_open(struct moon_errands **out, uv_loop_t *loop, struct moon_diag *diag);
+void moon_errands_close(struct moon_errands **errands);
+]]
+
 local count = 0
 
 -- A plane whose application is `body`, the body of `function app:handle(request)`.
-local function plane_with(body, start)
+local function plane_with(body, start, loop)
   count = count + 1
   local tree = ("%s/plane-%d"):format(certs.directory(), count)
   os.execute(("mkdir -p %s && cp -r lua rules admin cli %s/"):format(tree, tree))
@@ -25,6 +36,11 @@ local function plane_with(body, start)
   local self = { log = script.log(), diag = ffi.new("struct moon_diag") }
   local _, control = script.control(self.log)
   self.control = control
+  if loop then
+    local errands = ffi.new("struct moon_errands *[1]")
+    assert(C.moon_errands_open(errands, loop, self.diag) == 0)
+    control.errands = errands[0]
+  end
   self.state = ffi.new("struct lua_State *[1]", C.moon_vm_open(tree, self.diag))
   self.plane = ffi.new("struct moon_plane *[1]")
   assert(C.moon_plane_new(self.plane, self.state[0], control, self.diag) == 0, ffi.string(self.diag.text))
@@ -60,6 +76,7 @@ local function plane_with(body, start)
     asked.fields, asked.field_count = fields, #headers
     self.handler.serve(self.handler.data, asked, answer)
     assert.equal(0, C.lua_gettop(self.state[0]))
+    if answer.later ~= nil then return answer.later end
     local out = { status = answer.status, body = unit.text(answer.body), headers = {} }
     for i = 1, tonumber(answer.field_count) do
       out.headers[unit.text(answer.fields[i - 1].name)] = unit.text(answer.fields[i - 1].value)
@@ -185,5 +202,32 @@ describe("the handler of the control plane", function()
     local log = plane.close()
     assert.truthy(log:find("third tick", 1, true))
     assert.truthy(log:find("stopped", 1, true))
+  end)
+
+  it("puts an answer off while the request waits for something outside, and drops it when the client has gone", function()
+    local loop_memory = ffi.new("char[?]", tonumber(C.uv_loop_size()))
+    local loop = ffi.cast("uv_loop_t *", loop_memory)
+    assert(C.uv_loop_init(loop) == 0)
+    local plane = plane_with([[
+      if request.path == "/asked" then return 200, {}, tostring(app.asked) end
+      local control = require "moongate.control"
+      control.configure_outgoing { allow_local = true }
+      local _, failure = control.outgoing { url = "http://127.0.0.1:1/" }
+      app.asked = failure.text
+      return 200, {}, "x" ]], nil, loop)
+    plane.start()
+    local later = plane.ask { path = "/wait" }
+    assert.equal("cdata", type(later))
+    assert.equal("nil", plane.ask({ path = "/asked" }).body)
+    plane.handler.gone(plane.handler.data, later)
+    wait.until_true("the task to have ended", function()
+      C.uv_run(loop, 2)
+      return plane.ask({ path = "/asked" }).body ~= "nil"
+    end)
+    plane.ask { path = "/wait" } -- and one that still waits at the end
+    plane.close()
+    C.moon_errands_close(ffi.new("struct moon_errands *[1]", plane.control.errands))
+    C.uv_run(loop, 0)
+    assert.equal(0, C.uv_loop_close(loop))
   end)
 end)

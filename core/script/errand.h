@@ -1,0 +1,56 @@
+/* script/errand.h — what the control thread has sent out and waits for, by number: the stair to it for lua/errands.lua.
+ * A bounded number are under way; whoever began one is told by its number, once, never from within the beginning, and
+ * ends it. The control thread only. */
+#ifndef MOON_SCRIPT_ERRAND_H
+#define MOON_SCRIPT_ERRAND_H
+
+#include <uv.h>
+
+#include "base/error.h"
+#include "base/str.h"
+#include "script/ffi.h"
+
+struct moon_errands;
+
+/* Called on the loop, outside of everything else. */
+typedef void (*moon_errand_done_fn)(void *data, uint64_t id);
+
+int moon_errands_open(struct moon_errands **out, uv_loop_t *loop, struct moon_diag *diag);
+/* From now on `done` is told. NULL: nobody. */
+void moon_errands_listen(struct moon_errands *errands, moon_errand_done_fn done, void *data);
+/* Ends all of them, untold. Its handles close in the loop's next rounds. Clears; NULL inside is fine. */
+void moon_errands_close(struct moon_errands **errands);
+
+/* ffi: begin */
+struct moon_control;
+
+/* A request to the outside (script/outgoing.h says what is refused and what is bounded). */
+struct moon_ffi_request {
+    struct moon_str method;
+    struct moon_str url;
+    const struct moon_str *headers; /* "Name: value" each */
+    size_t header_count;
+    struct moon_str body;
+    struct moon_str ca;
+    unsigned timeout_ms;
+    size_t max_bytes;
+    bool allow_local;
+};
+
+/* What came of an errand; views are borrowed until it is ended. */
+struct moon_ffi_outcome {
+    unsigned status; /* 0: nothing came of it, and `failure` says why */
+    struct moon_str body;
+    struct moon_str failure;
+};
+
+/* A number, or 0 with diag: refused (where says what), or too many are under way (where is "errands"). */
+MOON_FFI uint64_t moon_ffi_errand_request(struct moon_control *control, const struct moon_ffi_request *request,
+                                          struct moon_diag *diag);
+/* False when there is no such errand, or it is still under way. */
+MOON_FFI bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct moon_ffi_outcome *outcome);
+/* Whatever its state. */
+MOON_FFI void moon_ffi_errand_end(struct moon_control *control, uint64_t id);
+/* ffi: end */
+
+#endif

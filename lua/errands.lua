@@ -1,0 +1,117 @@
+-- moongate.errands: tasks of the control thread that wait for something outside, while the thread serves others.
+--
+-- A task is a coroutine: a periodic duty, or an admin request that has to ask somebody before it can answer. What it
+-- waits for is an errand below (core/script/errand.h), known by its number; when it is done, C calls
+-- moongate.phases, which goes on with the task. On the control thread only. Deadlines, ceilings and the number of
+-- errands under way are kept in C; a task that was not gone on with when the process ends is dropped.
+
+local bridge = require "moongate.ffi"
+local log = require "moongate.log"
+local reach = require "moongate.reach"
+
+local C, ffi = bridge.C, bridge.ffi
+local diag, refused, view, views = reach.diag, reach.refused, reach.view, reach.views
+
+local M = {}
+
+local TIMEOUT_MS, BODY_BYTES = 10000, 1024 * 1024
+
+local control -- struct moon_control *, once attached
+local terms = { allow_local = false } -- of every request, as configured
+local tasks = {} -- number of an errand → the coroutine that waits for it
+
+--- Gives this module the core's side. Once per state.
+---@param pointer ffi.cdata*  struct moon_control *
+function M.attach(pointer)
+  control = pointer
+end
+
+--- What every request is held to from now on.
+---@param given { allow_local: boolean, ca: string|nil }
+function M.configure(given)
+  terms = given
+end
+
+local function text(part)
+  return ffi.string(part.data, part.len)
+end
+
+local function wait(id)
+  local task = coroutine.running()
+  tasks[tonumber(id)] = task
+  return coroutine.yield()
+end
+
+---@class moongate.errands.Request
+---@field url string  http or https; no user, no password
+---@field method string|nil  GET, or POST with a body
+---@field headers table<string, string>|nil
+---@field body string|nil
+---@field timeout_ms integer|nil  for all of it; 10 seconds
+---@field max_bytes integer|nil   of the answer's body; 1 MiB
+---@field ca string|nil           PEM: trusted in place of those that are configured, or the system's
+
+--- Asks somebody outside and waits for the whole answer. No redirect is followed. Only from a task (M.start, or an admin
+--- route's `prepare`).
+---@param request moongate.errands.Request
+---@return { status: integer, body: string }|nil
+---@return moongate.control.Diagnostic|nil  where: the part of the request that is wrong, "errands" (too many), or "" (no answer)
+function M.request(request)
+  if not coroutine.running() then error("only a task can wait", 2) end
+  local lines = {}
+  for name, value in pairs(request.headers or {}) do lines[#lines + 1] = name .. ": " .. value end
+  local given, headers = ffi.new("struct moon_ffi_request"), views(lines)
+  local method, body, ca = request.method or "", request.body or "", request.ca or terms.ca or ""
+  given.method, given.url, given.body, given.ca = view(method), view(request.url), view(body), view(ca)
+  given.headers, given.header_count = headers, #lines
+  given.timeout_ms, given.max_bytes = request.timeout_ms or TIMEOUT_MS, request.max_bytes or BODY_BYTES
+  given.allow_local = terms.allow_local
+  local id = C.moon_ffi_errand_request(control, given, diag)
+  if id == 0 then return refused() end
+  return wait(id)
+end
+
+-- What came of an errand that is done, as its task gets it; the errand is over.
+local function outcome_of(id)
+  local outcome = ffi.new("struct moon_ffi_outcome")
+  if not C.moon_ffi_errand_outcome(control, id, outcome) then error("an errand that is not done came back", 0) end
+  local answer, failure
+  if outcome.status == 0 then
+    answer, failure = reach.refusal("", text(outcome.failure))
+  else
+    answer = { status = tonumber(outcome.status), body = text(outcome.body) }
+  end
+  C.moon_ffi_errand_end(control, id)
+  return answer, failure
+end
+
+--- Takes the task that waits for an errand. Called by moongate.phases, which goes on with it.
+---@param id integer
+---@return thread|nil task  nil: nobody waits any more
+---@return any answer   what the task is resumed with
+---@return any failure
+function M.take(id)
+  local task = tasks[id]
+  tasks[id] = nil
+  local answer, failure = outcome_of(id)
+  return task, answer, failure
+end
+
+local function tell(task, message)
+  log.line("error", "admin", "a task failed", debug.traceback(task, tostring(message)))
+end
+
+--- Goes on with a task that answers nobody; a failure is told to the log.
+---@param task thread
+function M.go_on(task, ...)
+  local ok, message = coroutine.resume(task, ...)
+  if not ok then tell(task, message) end
+end
+
+--- Runs `work` as a task, up to its end or its first errand.
+---@param work fun()
+function M.start(work)
+  M.go_on(coroutine.create(work))
+end
+
+return M
