@@ -57,6 +57,8 @@ M.catalogue = {
   zone_exists = { 400, 1061, "%s already exists" },
   not_a_domain = { 400, 1002, "%s is not a valid domain name: %s" },
   zone_in_the_way = { 400, 1116, "%s cannot be a zone of its own: %s" },
+  zone_many_changes = { 400, 21093, "Only one property of a zone can be changed at a time" },
+  zone_no_change = { 400, 21094, "One of paused, plan, type and vanity_name_servers is expected" },
   -- settings of zones and hostnames
   setting_unknown = { 400, 1006, "Unrecognized zone setting name" },
   setting_value = { 400, 1007, "Invalid value for zone setting %s: %s" },

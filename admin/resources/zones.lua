@@ -16,9 +16,12 @@ local stamp = require "moongate.admin.stamp"
 local M = {}
 
 local PAGING = { style = "page", size = 20, min = 5, max = 50 }
+local PLAN = "b5ef0000000000000000000000000b5e"
+local MAX_NAME_SERVERS = 8
 local TYPES = { "full", "partial", "secondary", "internal" }
 local COLUMNS = "z.id AS id, z.account_id AS account_id, z.name AS name, z.type AS type, z.paused AS paused, "
-  .. "z.created_on AS created_on, z.modified_on AS modified_on, a.name AS account_name"
+  .. "z.vanity_name_servers AS vanity_name_servers, z.created_on AS created_on, z.modified_on AS modified_on, "
+  .. "a.name AS account_name"
 local TABLES = "zones z JOIN accounts a ON a.id = z.account_id"
 
 local function show(row)
@@ -27,13 +30,13 @@ local function show(row)
     id = row.id, name = row.name, status = "active", paused = row.paused == 1, type = row.type, development_mode = 0,
     name_servers = json.array { "ns1.moongate.test", "ns2.moongate.test" },
     original_name_servers = null, original_registrar = null, original_dnshost = null,
-    vanity_name_servers = json.array {},
+    vanity_name_servers = json.array(json.decode(row.vanity_name_servers)),
     created_on = row.created_on, modified_on = row.modified_on, activated_on = row.created_on,
     account = json.object { id = row.account_id, name = row.account_name },
     owner = json.object { id = null, type = "user", email = null },
     permissions = json.array { "#zone:read", "#zone:edit", "#ssl:read", "#ssl:edit", "#waf:read", "#waf:edit" },
     plan = json.object {
-      id = "b5ef0000000000000000000000000b5e", name = "Enterprise Website", price = 0, currency = "USD", frequency = "",
+      id = PLAN, name = "Enterprise Website", price = 0, currency = "USD", frequency = "",
       is_subscribed = true, can_subscribe = false, legacy_id = "enterprise", legacy_discount = false,
       externally_managed = false,
     },
@@ -239,6 +242,57 @@ local function create(context)
   return { result = show(read(tx, id)) }
 end
 
+-- ---- changes ----
+
+-- Property → reads what the body says of it: the value for its column (nil: none is changed), or nil and errors.
+local CHANGES = {}
+
+function CHANGES.paused(paused, context)
+  if paused then
+    context.messages[1] = {
+      code = 21102, message = "paused: stored, but requests of the zone go on being served, with all its rules",
+    }
+  end
+  return paused and 1 or 0
+end
+
+function CHANGES.type(kind) return kind end
+
+function CHANGES.plan(plan)
+  if plan.id == PLAN or plan.legacy_id == "enterprise" then return nil end
+  return nil, errors.fail_at("/plan/id", "invalid", "plan.id", "there is one plan, " .. PLAN)
+end
+
+function CHANGES.vanity_name_servers(names)
+  local servers = json.array {}
+  for index, text in ipairs(names) do
+    local name, reason = check.hostname(text)
+    if not name then
+      return nil, errors.fail_at(("/vanity_name_servers/%d"):format(index - 1), "invalid", "vanity_name_servers", reason)
+    end
+    servers[index] = name
+  end
+  return json.encode(servers)
+end
+
+local function patch(context)
+  local property, tx = nil, context.tx
+  for name in pairs(CHANGES) do
+    if context.values[name] ~= nil then
+      if property then return nil, errors.fail("zone_many_changes") end
+      property = name
+    end
+  end
+  if not property then return nil, errors.fail("zone_no_change") end
+  local value, failure = CHANGES[property](context.values[property], context)
+  if failure then return nil, failure end
+  if value ~= nil then
+    assert(tx:run(("UPDATE zones SET %s = ?, modified_on = ? WHERE id = ?"):format(property), value, context.stamp,
+      context.zone.id))
+  end
+  return { result = show(read(tx, context.zone.id)) }
+end
+
 local function delete(context)
   assert(context.tx:run("DELETE FROM zones WHERE id = ?", context.zone.id))
   -- The client certificates that were issued through it are revoked now, which concerns the account's other zones.
@@ -259,6 +313,15 @@ M.routes = {
     },
   },
   { method = "GET", path = "/zones/{zone_id}", permission = permissions.need("read", "Zone"), run = get },
+  {
+    method = "PATCH", path = "/zones/{zone_id}", permission = permissions.need("write", "Zone"), run = patch,
+    fields = {
+      { name = "paused", type = "boolean" },
+      { name = "plan", type = "object" },
+      { name = "type", type = "string", one_of = TYPES },
+      { name = "vanity_name_servers", type = "array", of = "string", max = MAX_NAME_SERVERS },
+    },
+  },
   { method = "DELETE", path = "/zones/{zone_id}", permission = permissions.need("write", "Zone"), run = delete },
 }
 

@@ -25,6 +25,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.11_dns_records",
   require "moongate.admin.store.migrations.12_certificate_denials",
   require "moongate.admin.store.migrations.13_managed_headers",
+  require "moongate.admin.store.migrations.14_vanity_name_servers",
 }
 
 local function identity_of(connection)

@@ -198,6 +198,80 @@ describe("moongate.admin.resources.zones", function()
     end)
   end)
 
+  describe("patch", function()
+    local json = require "moongate.json"
+    local zone
+
+    before_each(function()
+      zone = gate:zone "heron.test"
+      gate.control.clock = gate.control.clock + 1
+    end)
+
+    local function patch(body) return gate:call("PATCH", "/zones/" .. zone.id, body) end
+
+    for title, body in pairs {
+      paused = { paused = true }, type = { type = "partial" },
+      vanity_name_servers = { vanity_name_servers = json.array { "ns1.heron.test", "ns2.heron.test" } },
+    } do
+      it("changes " .. title .. " and nothing else, and answers with the zone", function()
+        local answer = patch(body)
+        assert.equal(200, answer.status, answer.raw)
+        local changed = answer.body.result
+        assert.same(body[title], changed[title])
+        assert.is_true(changed.modified_on > zone.modified_on)
+        assert.same(changed, gate:call("GET", "/zones/" .. zone.id).body.result)
+        changed[title], changed.modified_on = zone[title], zone.modified_on
+        assert.same(zone, changed)
+      end)
+    end
+
+    it("says that a paused zone goes on being served", function()
+      assert.truthy(patch({ paused = true }).body.messages[1].message:find("go on being served", 1, true))
+      local answer = patch { paused = false }
+      assert.same({}, answer.body.messages)
+      assert.is_false(answer.body.result.paused)
+    end)
+
+    it("takes the plan that there is, and changes nothing by it", function()
+      assert.same(zone, patch({ plan = { id = zone.plan.id } }).body.result)
+      assert.same(zone, patch({ plan = { legacy_id = "enterprise" } }).body.result)
+    end)
+
+    it("takes vanity name servers away again", function()
+      patch { vanity_name_servers = json.array { "NS.heron.test." } }
+      assert.same({ "ns.heron.test" }, gate:call("GET", "/zones/" .. zone.id).body.result.vanity_name_servers)
+      local result = patch({ vanity_name_servers = json.array {} }).body.result
+      assert.is_true(json.is_array(result.vanity_name_servers))
+      assert.same({}, result.vanity_name_servers)
+    end)
+
+    for title, case in pairs {
+      ["two properties at once"] = { { paused = true, type = "partial" }, 21093 },
+      ["no property"] = { json.object {}, 21094 },
+      ["a property that cannot be changed"] = { { name = "stork.test" }, 21094 },
+      ["an unknown type"] = { { type = "half" }, 10002 },
+      ["a text for paused"] = { { paused = "yes" }, 10002 },
+      ["another plan"] = { { plan = { id = ("0"):rep(32) } }, 10002 },
+      ["what is no name server"] = { { vanity_name_servers = json.array { "a b" } }, 10002 },
+      ["too many name servers"] = { { vanity_name_servers = json.array { "a.b", "a.b", "a.b", "a.b", "a.b", "a.b", "a.b",
+        "a.b", "a.b" } }, 10002 },
+      ["malformed JSON"] = { "{", 6007 },
+    } do
+      it(("refuses %s with %d, and changes nothing"):format(title, case[2]), function()
+        local answer = patch(case[1])
+        assert.equal(400, answer.status, answer.raw)
+        assert.equal(case[2], first(answer).code)
+        assert.same(zone, gate:call("GET", "/zones/" .. zone.id).body.result)
+      end)
+    end
+
+    it("knows no zone that is not there", function()
+      local answer = gate:call("PATCH", "/zones/" .. ("0"):rep(32), { paused = true })
+      assert.equal(404, answer.status)
+      assert.equal(9109, first(answer).code)
+    end)
+  end)
+
   describe("delete", function()
     it("answers with the id and drops everything below", function()
       local zone, ca = gate:zone "heron.test", gate:upload_ca(certs.ca("Root").pem)
