@@ -14,7 +14,7 @@ local M = {}
 local FAILED, USAGE = 1, 2
 local FILE_BYTES = 16 * 1024 * 1024
 
-local Session = {}
+local Session = { escape = api.escape }
 Session.__index = Session
 
 --- Declares the options of a command over the admin API.
@@ -169,6 +169,10 @@ function Session:account()
   self.chosen, failure = choose_account(list, self.args.account)
   return self.chosen, failure
 end
+
+--- Works with this account from now on: that of a zone, whose certificates are meant then.
+---@param account { id: string, name: string }
+function Session:use_account(account) self.chosen = account end
 
 --- A path below the account.
 ---@param rest string
