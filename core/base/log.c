@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/word.h"
 
 #define RING_SIZE (256 * 1024) /* power of two */
 #define LINE_MAX_BYTES (16 * 1024)
@@ -22,7 +23,7 @@
 struct moon_log_channel {
     struct moon_log *log;
     bool open;
-    bool skip;      /* nobody wants this line, or it is too long */
+    bool skip; /* nobody wants this line, or it is too long */
     bool too_long;
     _Atomic size_t head;
     _Atomic size_t tail;
@@ -212,6 +213,10 @@ static void put(struct moon_log_channel *channel, const char *data, size_t len) 
     channel->len += len;
 }
 
+static void put_byte(struct moon_log_channel *channel, char c) {
+    put(channel, &c, 1);
+}
+
 static void put_text(struct moon_log_channel *channel, const char *text) {
     put(channel, text, strlen(text));
 }
@@ -236,6 +241,11 @@ static bool is_plain(unsigned char c) {
     return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
 }
 
+static bool are_plain(uint64_t word) {
+    return !(moon_word_has_high(word) || moon_word_has_below(word, 0x20) || moon_word_has(word, '"') ||
+             moon_word_has(word, '\\') || moon_word_has(word, 0x7f));
+}
+
 static void put_escape(struct moon_log_channel *channel, unsigned char c) {
     static const char digits[] = "0123456789abcdef";
     char escape[6] = {'\\', 'u', '0', '0', digits[c >> 4], digits[c & 15]};
@@ -255,8 +265,10 @@ static void put_json(struct moon_log_channel *channel, struct moon_str value) {
     bool cut = value.len > VALUE_MAX_BYTES;
     size_t len = cut ? VALUE_MAX_BYTES : value.len;
     size_t clean = 0;
-    put(channel, "\"", 1);
+    put_byte(channel, '"');
     for (size_t i = 0; i < len;) {
+        while (len - i >= MOON_WORD && are_plain(moon_word(value.data + i)))
+            i += MOON_WORD;
         while (i < len && is_plain(text[i]))
             i++;
         if (i == len)
@@ -273,13 +285,24 @@ static void put_json(struct moon_log_channel *channel, struct moon_str value) {
     }
     if (len > clean)
         put(channel, value.data + clean, len - clean);
-    put_text(channel, cut ? "…\"" : "\"");
+    if (cut)
+        put_text(channel, "…");
+    put_byte(channel, '"');
 }
 
 static void put_key(struct moon_log_channel *channel, const char *key) {
-    put(channel, ",\"", 2);
-    put_text(channel, key);
-    put(channel, "\":", 2);
+    size_t len = strlen(key);
+    if (len + 4 > LINE_MAX_BYTES - channel->len) {
+        channel->skip = channel->too_long = true;
+        return;
+    }
+    char *room = channel->line + channel->len;
+    room[0] = ',';
+    room[1] = '"';
+    memcpy(room + 2, key, len);
+    room[len + 2] = '"';
+    room[len + 3] = ':';
+    channel->len += len + 4;
 }
 
 /* The calendar is asked once a second. */
@@ -289,8 +312,7 @@ static void put_time(struct moon_log_channel *channel) {
     if (now.tv_sec != channel->second) {
         struct tm utc;
         gmtime_r(&now.tv_sec, &utc);
-        channel->time_len =
-            strftime(channel->time, sizeof channel->time, "{\"time\":\"%Y-%m-%dT%H:%M:%S.", &utc);
+        channel->time_len = strftime(channel->time, sizeof channel->time, "{\"time\":\"%Y-%m-%dT%H:%M:%S.", &utc);
         channel->second = now.tv_sec;
     }
     unsigned ms = (unsigned)(now.tv_nsec / 1000000);

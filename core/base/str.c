@@ -10,11 +10,9 @@ int moon_hex_digit(char c) {
     return -1;
 }
 
-bool moon_str_equal_nocase(struct moon_str a, struct moon_str b) {
-    if (a.len != b.len)
-        return false;
-    for (size_t i = 0; i < a.len; i++)
-        if (moon_lower(a.data[i]) != moon_lower(b.data[i]))
+bool moon_bytes_equal_nocase(const char *a, const char *b, size_t len) {
+    for (size_t i = 0; i < len; i++)
+        if (moon_lower(a[i]) != moon_lower(b[i]))
             return false;
     return true;
 }

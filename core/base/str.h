@@ -41,7 +41,12 @@ static inline bool moon_is_digit(char c) {
 /* -1 when `c` is no hex digit. */
 int moon_hex_digit(char c);
 
-bool moon_str_equal_nocase(struct moon_str a, struct moon_str b);
+bool moon_bytes_equal_nocase(const char *a, const char *b, size_t len);
+
+/* Most comparisons end at the length. */
+static inline bool moon_str_equal_nocase(struct moon_str a, struct moon_str b) {
+    return a.len == b.len && moon_bytes_equal_nocase(a.data, b.data, a.len);
+}
 bool moon_str_starts_with(struct moon_str text, struct moon_str prefix);
 bool moon_str_ends_with(struct moon_str text, struct moon_str suffix);
 

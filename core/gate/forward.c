@@ -6,11 +6,22 @@
 
 #define LOOP_NAME "moongate"
 
+#define NAME(literal)                                                                                                  \
+    { literal, sizeof(literal) - 1 }
+
 /* Compared after lower-casing and turning every byte that is no letter or digit into "-". */
-static const char *const protected_names[] = {
-    "client-cert", "client-cert-chain", "true-client-ip", "x-forwarded-proto", "x-forwarded-client-cert",
+static const struct moon_str protected_names[] = {
+    NAME("client-cert"),       NAME("client-cert-chain"),       NAME("true-client-ip"),
+    NAME("x-forwarded-proto"), NAME("x-forwarded-client-cert"),
 };
-static const char *const protected_prefixes[] = {"cf-", "x-client-cert", "x-ssl-", "ssl-client-", "x-accel-"};
+static const struct moon_str protected_prefixes[] = {
+    NAME("cf-"), NAME("x-client-cert"), NAME("x-ssl-"), NAME("ssl-client-"), NAME("x-accel-"),
+};
+/* What the gateway writes itself, and look-alikes of it. */
+static const struct moon_str written_names[] = {
+    NAME("host"),     NAME("content-length"),    NAME("expect"), NAME("x-forwarded-for"),
+    NAME("cdn-loop"), NAME("transfer-encoding"),
+};
 
 /* Longer than any name that is looked for: the rest of a name does not matter. */
 #define FOLDED_MAX 32
@@ -24,16 +35,23 @@ static struct moon_str fold(char folded[FOLDED_MAX], struct moon_str name) {
     return moon_str(folded, len);
 }
 
-bool moon_forward_is_protected(struct moon_str name) {
-    char folded[FOLDED_MAX];
-    struct moon_str text = fold(folded, name);
-    for (size_t i = 0; i < MOON_COUNT(protected_prefixes); i++)
-        if (moon_str_starts_with(text, moon_str_of(protected_prefixes[i])))
-            return true;
-    for (size_t i = 0; i < MOON_COUNT(protected_names); i++)
-        if (moon_str_equal(text, moon_str_of(protected_names[i])))
+static bool is_among(struct moon_str text, const struct moon_str *names, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (moon_str_equal(text, names[i]))
             return true;
     return false;
+}
+
+static bool is_protected(struct moon_str text) {
+    for (size_t i = 0; i < MOON_COUNT(protected_prefixes); i++)
+        if (moon_str_starts_with(text, protected_prefixes[i]))
+            return true;
+    return is_among(text, protected_names, MOON_COUNT(protected_names));
+}
+
+bool moon_forward_is_protected(struct moon_str name) {
+    char folded[FOLDED_MAX];
+    return is_protected(fold(folded, name));
 }
 
 /* Names with "_" or "." collapse onto other names in CGI-like origins; such fields do not pass at all. */
@@ -42,17 +60,10 @@ static bool is_ambiguous(struct moon_str name) {
 }
 
 static bool passes_to_origin(const struct moon_http_head *head, struct moon_str name) {
-    /* What the gateway writes itself, and look-alikes of it. */
-    static const char *const ours[] = {"host",     "content-length",    "expect",         "x-forwarded-for",
-                                       "cdn-loop", "transfer-encoding"};
     char folded[FOLDED_MAX];
-    if (is_ambiguous(name) || moon_forward_is_protected(name) || moon_http_is_hop_by_hop(head, name))
-        return false;
     struct moon_str text = fold(folded, name);
-    for (size_t i = 0; i < MOON_COUNT(ours); i++)
-        if (moon_str_equal(text, moon_str_of(ours[i])))
-            return false;
-    return true;
+    return !is_ambiguous(name) && !is_protected(text) && !is_among(text, written_names, MOON_COUNT(written_names)) &&
+           !moon_http_is_hop_by_hop(head, name);
 }
 
 /* What the client sent under `name` (all lines), then ", ", then `own`. */
@@ -60,7 +71,9 @@ static int append_to_list(struct moon_buf *out, const struct moon_http_head *hea
                           struct moon_str own) {
     struct moon_str key = moon_str_of(name);
     size_t mark = out->len;
-    int rc = moon_buf_printf(out, "%s: ", name);
+    int rc = moon_buf_append_str(out, key);
+    if (rc == 0)
+        rc = moon_buf_append(out, ": ", 2);
     for (size_t i = 0; i < head->field_count && rc == 0; i++) {
         const struct moon_http_field *field = &head->fields[i];
         if (!moon_str_equal_nocase(field->name, key) || !field->value.len)

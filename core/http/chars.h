@@ -4,6 +4,7 @@
 #define MOON_HTTP_CHARS_H
 
 #include "base/str.h"
+#include "base/word.h"
 
 #define MOON_HTTP_TOKEN 1u  /* tchar (RFC 9110 section 5.6.2) */
 #define MOON_HTTP_VALUE 2u  /* HTAB, SP, VCHAR, obs-text (RFC 9110 section 5.5) */
@@ -18,7 +19,12 @@ static inline bool moon_http_is_char(char c, unsigned kind) {
 /* True when every byte of `text` is of that kind; true for an empty text. */
 static inline bool moon_http_are_chars(struct moon_str text, unsigned kind) {
     unsigned common = kind;
-    for (size_t i = 0; i < text.len; i++)
+    size_t i = 0;
+    if (kind == MOON_HTTP_VALUE) /* the long ones: a word at a time while it holds neither controls nor DEL */
+        while (text.len - i >= MOON_WORD && !moon_word_has_below(moon_word(text.data + i), 0x20) &&
+               !moon_word_has(moon_word(text.data + i), 0x7f))
+            i += MOON_WORD;
+    for (; i < text.len; i++)
         common &= moon_http_chars[(unsigned char)text.data[i]];
     return common != 0;
 }

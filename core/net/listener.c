@@ -8,6 +8,7 @@
 
 /* Connections taken per wake-up: enough to empty a burst, few enough that those already open are served in between. */
 #define ACCEPT_BATCH 16
+#define BURST_WAKES 4
 #define REST_MS 100
 #define BACKLOG 1024
 
@@ -41,7 +42,10 @@ static void out_of_descriptors(struct moon_listener *listener) {
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
     struct moon_listener *listener = MOON_CONTAINER(poll, struct moon_listener, poll);
-    for (int i = 0; i < ACCEPT_BATCH && !listener->closing; i++) {
+    /* When connections come one by one, asking until there is none costs each of them a system call. So one is taken at
+     * a time, until several wake-ups in a row found one. */
+    int batch = listener->full_wakes < BURST_WAKES ? 1 : ACCEPT_BATCH;
+    for (int i = 0; i < batch && !listener->closing; i++) {
         struct moon_address peer = {.len = sizeof peer.sock};
         int fd = accept4(listener->fd, &peer.sock.any, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
@@ -49,12 +53,14 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
                 continue;
             if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
                 out_of_descriptors(listener);
+            if (i <= 1)
+                listener->full_wakes = 0;
             return;
         }
-        int one = 1;
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
         listener->accept(listener->owner, fd, &peer);
     }
+    if (listener->full_wakes < BURST_WAKES)
+        listener->full_wakes++;
 }
 
 int moon_listen_socket(const struct moon_address *address, bool shared, struct moon_address *bound,
@@ -67,6 +73,7 @@ int moon_listen_socket(const struct moon_address *address, bool shared, struct m
     if (fd < 0)
         goto fail;
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one); /* accepted connections inherit it */
     if (shared)
         setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
     if (address->sock.any.sa_family == AF_INET6)

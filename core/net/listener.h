@@ -24,6 +24,7 @@ struct moon_listener {
     int spare; /* a descriptor in reserve, to accept and close when there is no other */
     int open_handles;
     bool closing;
+    int full_wakes; /* in a row that took all they might */
     uint64_t refused; /* connections closed for want of a descriptor */
 };
 
@@ -32,7 +33,7 @@ struct moon_listener {
 int moon_listen_socket(const struct moon_address *address, bool shared, struct moon_address *bound,
                        struct moon_diag *diag);
 
-/* Takes `fd` and begins to accept. Returns 0 or a libuv error (the descriptor is closed then). */
+/* Takes `fd`, of moon_listen_socket, and begins to accept. Returns 0 or a libuv error (the descriptor is closed then). */
 int moon_listener_open(struct moon_listener *listener, uv_loop_t *loop, int fd, moon_accept_fn accept, void *owner);
 /* Stops accepting at once. The memory stays valid until the loop ran its closing callbacks. */
 void moon_listener_close(struct moon_listener *listener);

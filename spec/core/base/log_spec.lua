@@ -97,6 +97,22 @@ describe("a log line", function()
     end)
   end
 
+  it("escapes a byte wherever it stands in a long text", function()
+    local log, expected = open_log(), {}
+    for _, case in ipairs { { '"', '\\"' }, { "\\", "\\\\" }, { "\31", "\\u001f" }, { "\127", "\\u007f" }, { "\128", "\\u0080" } } do
+      for before = 0, 17 do
+        local text = ("x"):rep(before) .. "%s" .. ("~ "):rep(5)
+        C.moon_log_begin(log.channel, INFO, "spec", "tells")
+        C.moon_log_str(log.channel, "value", unit.str(text:format(case[1])))
+        C.moon_log_end(log.channel)
+        expected[#expected + 1] = text:format(case[2])
+      end
+    end
+    local found = {}
+    for index, line in ipairs(log.lines()) do found[index] = line:match('"value":"(.*)"}$') end
+    assert.same(expected, found)
+  end)
+
   it("takes a view of NULL for the empty text", function()
     local line = line_of(function(channel)
       C.moon_log_begin(channel, INFO, "spec", "tells")

@@ -139,6 +139,16 @@ describe("moon_http_is_token() and moon_http_is_field_value()", function()
     assert.equal("\t", values[1])
   end)
 
+  it("see each byte as what it is wherever it stands in a long value", function()
+    for byte = 0, 255 do
+      local good = byte == 9 or byte >= 32 and byte ~= 127
+      for before = 0, 17 do
+        local value = ("\255"):rep(before) .. string.char(byte) .. (" ~\t"):rep(4)
+        assert.equal(good, C.moon_http_is_field_value(unit.str(value)), ("%d behind %d"):format(byte, before))
+      end
+    end
+  end)
+
   it("look at every byte of a text", function()
     assert.is_false(C.moon_http_is_token(unit.str "ab c"))
     assert.is_false(C.moon_http_is_token(unit.str "ab:"))
