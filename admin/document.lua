@@ -13,8 +13,8 @@
 --     and as moongate.admin.host_options: forward | nil, resumption = false | nil, strict_sni = true | nil, usage | nil }
 --   tls of the document and of hosts[i] | nil: { min_version | nil, tls_1_3 = "off" | nil, ciphers | nil }; a host's go
 --     before the zone's, member by member
---   trust_options | nil: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" } or { sha256 = that of the
---     certificate itself }, … } }: what is revoked
+--   trust_options | nil, what is revoked: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" } or { sha256 =
+--     that of the certificate itself }, … } | nil, crls = { { ca = PEM text, text = base64, soft }, … } | nil }
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil, addresses = literals to connect to | nil,
 --     request_name = true | nil: each request's host is the name for TLS }
 --   client_certificate (what we present): { certificates = PEM, private_key = sealed text, context = its row }

@@ -56,6 +56,17 @@ local function denials_of(tx, zone_id)
   return denials
 end
 
+-- The revocation lists of the CAs that the zone has hostnames with.
+local function lists_of(tx, zone_id)
+  local lists = {}
+  for index, row in ipairs(tx:all("SELECT c.certificates AS ca, l.list AS list, l.soft AS soft FROM revocation_lists l "
+      .. "JOIN mtls_certificates c ON c.id = l.certificate_id WHERE l.certificate_id " .. OF_ZONE
+      .. " ORDER BY l.certificate_id", zone_id)) do
+    lists[index] = { ca = row.ca, text = row.list, soft = row.soft == 1 }
+  end
+  return lists
+end
+
 --- Reads what a zone's hostnames trust.
 ---@param tx table
 ---@param zone { id: string }
@@ -72,8 +83,9 @@ function M.build(tx, zone)
     end
     trust[hostname] = shared[key]
   end
-  local denials = denials_of(tx, zone.id)
-  return trust, denials[1] and { denials = denials } or nil
+  local lists, denials = lists_of(tx, zone.id), denials_of(tx, zone.id)
+  if not lists[1] and not denials[1] then return trust end
+  return trust, { crls = lists[1] and lists, denials = denials[1] and denials }
 end
 
 return M

@@ -171,6 +171,9 @@ M.catalogue = {
   denial_unknown = { 404, 21082, "Denial not found" },
   denial_value = { 400, 21083, "Invalid value for %s: %s" },
   denial_exists = { 400, 21084, "This certificate is denied already" },
+  revocation_list_unknown = { 404, 21086, "There is no revocation list for this CA" },
+  revocation_list_value = { 400, 21087, "Invalid value for %s: %s" },
+  revocation_list_older = { 400, 21088, "The list of %s is older than the stored one of %s" },
   denial_quota = { 400, 21085, "Hit the maximum number of denials of a CA" },
   -- what is set for hostnames; ours
   hostname_options_unknown = { 404, 21080, "Nothing is set for this hostname" },
@@ -201,6 +204,7 @@ M.groups = {
   dns = { json = "bad_json", value = "dns_value" },
   origins = { json = "bad_json", value = "origin_invalid" },
   denials = { json = "bad_json", value = "denial_value" },
+  revocation_lists = { json = "bad_json", value = "revocation_list_value" },
   hostname_options = { json = "bad_json", value = "hostname_options_value" },
 }
 

@@ -32,7 +32,7 @@ local RESOURCES = {
   "custom_certificates", "client_certificates",
   "origin_pulls", "access_certificates", "hostname_options",
   "dns_records",
-  "certificate_denials",
+  "certificate_denials", "revocation_lists",
 }
 
 --- All routes, in the order of the resources: the API at a glance, for specs and documents too.

@@ -3,8 +3,8 @@
 --
 -- Called by admin/boot.lua: written at most once a second and at the end, read when the store is out of reach and the
 -- configuration allows to serve without it. The file is one JSON object whose `documents` are hashed as they stand in
--- it; certificates, identities with their keys, and the items of lists are kept once and named by their hash. Private
--- keys are in it as they are in the store, sealed; it holds no tokens; mode 0600.
+-- it; certificates, identities with their keys, revocation lists and the items of lists are kept once and named by their
+-- hash. Private keys are in it as they are in the store, sealed; it holds no tokens; mode 0600.
 
 local json = require "moongate.json"
 local stamp = require "moongate.admin.stamp"
@@ -16,7 +16,7 @@ local MAX_BYTES = 1024 * 1024 * 1024
 
 -- What many hosts of a zone share is one table in its document (moongate.admin.document), so each is turned once.
 local function packers(control)
-  local certificates, identities, items, packed = {}, {}, {}, {}
+  local certificates, identities, items, lists, packed = {}, {}, {}, {}, {}
   local function named(names, text, value)
     local name = stamp.hex(control.sha256(text))
     names[name] = value
@@ -45,8 +45,19 @@ local function packers(control)
   local function list_of(list)
     return json.object { kind = list.kind, items = named(items, list.items, list.items) }
   end
-  return { trust = trust_of, origin = origin_of, list = list_of, certificates = certificates, identities = identities,
-    items = items }
+  local function options_of(options)
+    local crls = options and options.crls
+    if not crls then return options end
+    local copy = json.object { denials = options.denials, crls = json.array {} }
+    for index, list in ipairs(crls) do
+      copy.crls[index] = json.object {
+        ca = named(certificates, list.ca, list.ca), text = named(lists, list.text, list.text), soft = list.soft,
+      }
+    end
+    return copy
+  end
+  return { trust = trust_of, origin = origin_of, list = list_of, options = options_of, certificates = certificates,
+    identities = identities, items = items, lists = lists }
 end
 
 local function array_of(list)
@@ -68,7 +79,7 @@ end
 ---@param control table
 ---@param document table
 ---@return { text: string, certificates: table<string, string>, identities: table<string, table>,
----  items: table<string, string> } part by hash
+---  items: table<string, string>, lists: table<string, string> } part by hash
 function M.part(control, document)
   local pack, hosts = packers(control), json.array {}
   for index, host in ipairs(document.hosts) do
@@ -85,11 +96,12 @@ function M.part(control, document)
       firewall_rules = document.firewall_rules and array_of(document.firewall_rules),
       rulesets = each_of(document.rulesets, array_of), lists = each_of(document.lists, pack.list),
       certificates = document.certificates and json.array(document.certificates),
-      trust_options = document.trust_options, tls = document.tls,
+      trust_options = pack.options(document.trust_options), tls = document.tls,
     }),
     certificates = pack.certificates,
     identities = pack.identities,
     items = pack.items,
+    lists = pack.lists,
   }
 end
 
@@ -99,14 +111,17 @@ end
 ---@return string text of the file
 function M.encode(control, parts, generation)
   local certificates, identities, items, texts = json.object {}, json.object {}, json.object {}, {}
+  local lists = json.object {}
   for index, part in ipairs(parts) do
     for name, pem in pairs(part.certificates) do certificates[name] = pem end
     for name, identity in pairs(part.identities) do identities[name] = identity end
     for name, text in pairs(part.items) do items[name] = text end
+    for name, text in pairs(part.lists) do lists[name] = text end
     texts[index] = part.text
   end
-  local body = ('{"certificates":%s,"identities":%s,"items":%s,"zones":[%s]}'):format(json.encode(certificates),
-    json.encode(identities), json.encode(items), table.concat(texts, ","))
+  local body = ('{"certificates":%s,"identities":%s,"items":%s,"revocation_lists":%s,"zones":[%s]}'):format(
+    json.encode(certificates), json.encode(identities), json.encode(items), json.encode(lists),
+    table.concat(texts, ","))
   return ('{"format":%d,"generation":%d,"written_at":"%s","sha256":"%s","documents":%s}\n'):format(FORMAT, generation,
     stamp.seconds(control.now()), stamp.hex(control.sha256(body)), body)
 end
@@ -136,6 +151,13 @@ local function unpack_lists(document, items)
   end
 end
 
+local function unpack_options(document, certificates, texts)
+  for _, list in ipairs(document.trust_options and document.trust_options.crls or {}) do
+    list.ca = certificates[list.ca] or error("the CA of a revocation list is missing", 0)
+    list.text = texts[list.text] or error("a revocation list is missing", 0)
+  end
+end
+
 --- Reads the text of a file that `encode` made.
 ---@param control table
 ---@param text string
@@ -152,6 +174,7 @@ function M.decode(control, text)
   for _, document in ipairs(decoded.zones) do
     local ok, err = pcall(unpack_hosts, document, decoded.certificates, decoded.identities or {})
     if ok then ok, err = pcall(unpack_lists, document, decoded.items or {}) end
+    if ok then ok, err = pcall(unpack_options, document, decoded.certificates, decoded.revocation_lists or {}) end
     if not ok then return nil, tostring(err) end
   end
   return { generation = tonumber(generation), written_at = written_at, documents = decoded.zones }

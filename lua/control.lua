@@ -172,9 +172,17 @@ end
 
 --- What a revocation list says about itself; refused when it is none of that CA's (core/tls/crl.h says what else is).
 ---@param list moongate.trust_sets.Crl
----@return { this_update: integer, next_update: integer|nil, count: integer }|nil
+---@return moongate.trust_sets.CrlFacts|nil
 ---@return moongate.control.Diagnostic|nil
 M.revocation_list = trust_sets.describe
+
+--- Base64 in one line, of at most ten MiB.
+---@param bytes string
+---@return string
+function M.base64(bytes)
+  local room = ffi.new("char[?]", 4 * (math.floor(#bytes / 3) + 1) + 1)
+  return ffi.string(room, C.moon_ffi_base64(room, bytes, #bytes))
+end
 
 -- ---- parts of a section ----
 

@@ -14,8 +14,8 @@ local diag, refusal, refused, view, views = reach.diag, reach.refusal, reach.ref
 local M = {}
 
 ---@class moongate.trust_sets.Crl
----@field ca string         PEM of the CA that issued it
----@field text string       PEM or DER
+---@field ca string         PEM; one of its certificates issued it
+---@field text string       PEM, DER or its base64
 ---@field soft boolean|nil  a list out of date is better than none; without it nothing under the CA is verified then
 
 ---@class moongate.trust_sets.Denial
@@ -74,17 +74,29 @@ function M.crl(list)
   return known
 end
 
+---@class moongate.trust_sets.CrlFacts
+---@field this_update integer UNIX seconds
+---@field next_update integer|nil
+---@field count integer of serial numbers
+---@field issuer integer which certificate of the CA's; the first is 1
+---@field digest string SHA-256 of the list, hex
+---@field handle ffi.cdata* whoever holds it keeps the list from being read again
+
 --- What a revocation list says about itself.
 ---@param list moongate.trust_sets.Crl
----@return { this_update: integer, next_update: integer|nil, count: integer }|nil
+---@return moongate.trust_sets.CrlFacts|nil
 ---@return moongate.control.Diagnostic|nil
 function M.describe(list)
   local handle, err = M.crl(list)
   if not handle then return nil, err end
-  local from, to, count = ffi.new("int64_t[1]"), ffi.new("int64_t[1]"), ffi.new("size_t[1]")
-  C.moon_ffi_crl_describe(handle, from, to, count)
-  local ends = to[0] ~= 0x7fffffffffffffffLL
-  return { this_update = tonumber(from[0]), next_update = ends and tonumber(to[0]) or nil, count = tonumber(count[0]) }
+  local facts = ffi.new("struct moon_ffi_crl")
+  C.moon_ffi_crl_describe(handle, facts)
+  local ends = facts.next_update ~= 0x7fffffffffffffffLL
+  return {
+    this_update = tonumber(facts.this_update), next_update = ends and tonumber(facts.next_update) or nil,
+    count = tonumber(facts.count), issuer = tonumber(facts.issuer) + 1, handle = handle,
+    digest = (ffi.string(facts.digest, 32):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)),
+  }
 end
 
 local function fill_lists(target, options, handles)

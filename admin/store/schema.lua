@@ -26,6 +26,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.12_certificate_denials",
   require "moongate.admin.store.migrations.13_managed_headers",
   require "moongate.admin.store.migrations.14_vanity_name_servers",
+  require "moongate.admin.store.migrations.15_revocation_lists",
 }
 
 local function identity_of(connection)

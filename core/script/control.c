@@ -5,8 +5,10 @@
 #include <stdlib.h>
 
 #include <openssl/crypto.h>
+#include <openssl/evp.h>
 #include <openssl/ssl.h>
 
+#include "base/check.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "script/policy.h"
@@ -100,10 +102,17 @@ int moon_ffi_crl_new(struct moon_crl **out, struct moon_str text, struct moon_st
     return moon_crl_new(out, text, issuer, diag);
 }
 
-void moon_ffi_crl_describe(const struct moon_crl *crl, int64_t *this_update, int64_t *next_update, size_t *count) {
-    *this_update = moon_crl_this_update(crl);
-    *next_update = moon_crl_next_update(crl);
-    *count = moon_crl_count(crl);
+void moon_ffi_crl_describe(const struct moon_crl *crl, struct moon_ffi_crl *out) {
+    out->this_update = moon_crl_this_update(crl);
+    out->next_update = moon_crl_next_update(crl);
+    out->count = moon_crl_count(crl);
+    out->issuer = moon_crl_issuer(crl);
+    memcpy(out->digest, moon_crl_digest(crl), sizeof out->digest);
+}
+
+size_t moon_ffi_base64(char *room, const char *data, size_t len) {
+    moon_assert(len <= MOON_CRL_BYTES);
+    return (size_t)EVP_EncodeBlock((unsigned char *)room, (const unsigned char *)data, (int)len);
 }
 
 void moon_ffi_crl_free(struct moon_crl *crl) {

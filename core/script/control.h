@@ -72,10 +72,19 @@ MOON_FFI int moon_ffi_managed_ca_issue(struct moon_keyring *ring, const struct m
 /* A revocation list and the CA that issued it (tls/crl.h); takes about a second for one of 10 MiB. */
 MOON_FFI int moon_ffi_crl_new(struct moon_crl **out, struct moon_str text, struct moon_str issuer,
                               struct moon_diag *diag);
-/* `next_update` is INT64_MAX where the list names none. UNIX seconds. */
-MOON_FFI void moon_ffi_crl_describe(const struct moon_crl *crl, int64_t *this_update, int64_t *next_update,
-                                    size_t *count);
+/* What it says about itself. */
+struct moon_ffi_crl {
+    int64_t this_update; /* UNIX seconds */
+    int64_t next_update; /* INT64_MAX where it names none */
+    size_t count;        /* serial numbers */
+    size_t issuer;       /* which certificate of the CA's issued it; the first is 0 */
+    unsigned char digest[32];
+};
+MOON_FFI void moon_ffi_crl_describe(const struct moon_crl *crl, struct moon_ffi_crl *out);
 MOON_FFI void moon_ffi_crl_free(struct moon_crl *crl);
+
+/* Base64 in one line; `room` has 4 * (len / 3 + 1) + 1 bytes, `len` is at most MOON_CRL_BYTES. How many were written. */
+MOON_FFI size_t moon_ffi_base64(char *room, const char *data, size_t len);
 
 /* tls/trust.h */
 MOON_FFI int moon_ffi_trust_build(struct moon_trust **out, const struct moon_trust_options *options,

@@ -4,7 +4,9 @@
 #include <openssl/x509v3.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/check.h"
 #include "base/mem.h"
 #include "tls/crypto.h"
 #include "tls/pem.h"
@@ -13,6 +15,7 @@
 struct moon_crl {
     atomic_uint refs;
     X509 *issuer;
+    size_t issuer_index;
     struct moon_serials serials;
     int64_t this_update, next_update;
     unsigned char digest[32];
@@ -49,6 +52,23 @@ static int decode_pem(unsigned char **der, long *len, struct moon_str text, stru
     BIO_free(bio);
     moon_crypto_forget_errors();
     return reason ? refuse(diag, "crl", reason) : 0;
+}
+
+/* The same inside base64 without armour. */
+static int decode_base64(unsigned char **der, long *len, struct moon_str text, struct moon_diag *diag) {
+    int some = 0, rest = 0;
+    EVP_ENCODE_CTX *decoder = EVP_ENCODE_CTX_new();
+    *der = OPENSSL_malloc(text.len + 3);
+    if (!decoder || !*der) {
+        EVP_ENCODE_CTX_free(decoder);
+        return MOON_ENOMEM;
+    }
+    EVP_DecodeInit(decoder);
+    bool fine = EVP_DecodeUpdate(decoder, *der, &some, (const unsigned char *)text.data, (int)text.len) >= 0 &&
+                EVP_DecodeFinal(decoder, *der + some, &rest) >= 0;
+    EVP_ENCODE_CTX_free(decoder);
+    *len = some + rest;
+    return fine && *len ? 0 : refuse(diag, "crl", "the text holds no PEM block, nor is it base64");
 }
 
 /* A restricted list says nothing about the rest (RFC 5280 section 5.2.5); only where it can be fetched is of no
@@ -97,15 +117,30 @@ static bool is_weak(const X509_CRL *list) {
     return digest == NID_sha1 || digest == NID_md5 || digest == NID_md4 || digest == NID_md2 || digest == NID_md5_sha1;
 }
 
-static const char *check_issuer(const X509 *issuer, X509_CRL *list) {
-    if (X509_NAME_cmp(X509_get_subject_name(issuer), X509_CRL_get_issuer(list)) != 0)
-        return "it was issued under another name than that of the CA";
+/* Finds the CA whose list it is: the name may be that of several, the signature is that of one. */
+static int find_issuer(struct moon_crl *crl, X509_CRL *list, const STACK_OF(X509) *candidates, struct moon_diag *diag) {
+    const char *where = "crl", *reason = "it was issued under another name than that of the CA";
     if (is_weak(list))
-        return "its signature uses a weak digest (SHA-256 or better is needed)";
-    EVP_PKEY *key = X509_get0_pubkey(issuer);
-    if (!key || X509_CRL_verify(list, key) != 1)
-        return "its signature is not the CA's";
-    return NULL;
+        return refuse(diag, where, "its signature uses a weak digest (SHA-256 or better is needed)");
+    for (int i = 0; i < sk_X509_num(candidates); i++) {
+        X509 *candidate = sk_X509_value(candidates, i);
+        if (X509_NAME_cmp(X509_get_subject_name(candidate), X509_CRL_get_issuer(list)) != 0)
+            continue;
+        EVP_PKEY *key = X509_get0_pubkey(candidate);
+        if (!(X509_get_key_usage(candidate) & KU_CRL_SIGN)) { /* all bits are set where there is no key usage */
+            where = "issuer";
+            reason = "the CA's key usage does not allow signing revocation lists";
+        } else if (key && X509_CRL_verify(list, key) == 1) {
+            moon_assert(X509_up_ref(candidate));
+            crl->issuer = candidate;
+            crl->issuer_index = (size_t)i;
+            return 0;
+        } else {
+            where = "crl";
+            reason = "its signature is not the CA's";
+        }
+    }
+    return refuse(diag, where, reason);
 }
 
 static const char *read_times(struct moon_crl *crl, const X509_CRL *list) {
@@ -116,23 +151,19 @@ static const char *read_times(struct moon_crl *crl, const X509_CRL *list) {
     return NULL;
 }
 
-static int read_issuer(struct moon_crl *crl, struct moon_str pem, struct moon_diag *diag) {
-    STACK_OF(X509) *found = NULL;
-    int rc = moon_pem_read_certificates(&found, pem, "issuer", diag);
-    if (rc)
-        return rc;
-    crl->issuer = sk_X509_shift(found);
-    sk_X509_pop_free(found, X509_free);
-    if (X509_check_ca(crl->issuer) != 1)
-        return refuse(diag, "issuer", "the certificate is not a CA's");
-    if (!(X509_get_key_usage(crl->issuer) & KU_CRL_SIGN)) /* all bits are set where there is no key usage */
-        return refuse(diag, "issuer", "the CA's key usage does not allow signing revocation lists");
-    return 0;
+static int read_candidates(STACK_OF(X509) **candidates, struct moon_str pem, struct moon_diag *diag) {
+    int rc = moon_pem_read_certificates(candidates, pem, "issuer", diag);
+    for (int i = 0; !rc && i < sk_X509_num(*candidates); i++)
+        if (X509_check_ca(sk_X509_value(*candidates, i)) != 1)
+            rc = refuse(diag, "issuer", "the certificate is not a CA's");
+    return rc;
 }
 
-static int read_list(struct moon_crl *crl, const unsigned char *der, long len, struct moon_diag *diag) {
+static int read_list(struct moon_crl *crl, const unsigned char *der, long len, const STACK_OF(X509) *candidates,
+                     struct moon_diag *diag) {
     const unsigned char *at = der;
     const char *reason = NULL;
+    int rc = 0;
     if (len > MOON_CRL_BYTES)
         return refuse(diag, "crl", "it is larger than 10 MiB");
     X509_CRL *list = d2i_X509_CRL(NULL, &at, len);
@@ -141,33 +172,43 @@ static int read_list(struct moon_crl *crl, const unsigned char *der, long len, s
     if (!reason)
         reason = check_extensions(list);
     if (!reason)
-        reason = check_issuer(crl->issuer, list);
-    if (!reason)
+        rc = find_issuer(crl, list, candidates, diag);
+    if (!reason && !rc)
         reason = read_times(crl, list);
-    if (!reason)
+    if (!reason && !rc)
         reason = read_entries(crl, list);
     X509_CRL_free(list);
     moon_sha256(crl->digest, moon_str((const char *)der, (size_t)len));
-    return reason ? refuse(diag, "crl", reason) : 0;
+    return reason ? refuse(diag, "crl", reason) : rc;
+}
+
+/* Text that is not DER. The caller frees *der (OPENSSL_free). */
+static int decode(unsigned char **der, long *len, struct moon_str text, struct moon_diag *diag) {
+    if (!text.len)
+        return refuse(diag, "crl", "it is empty");
+    bool is_pem = memmem(text.data, text.len, "-----BEGIN", 10) != NULL;
+    return (is_pem ? decode_pem : decode_base64)(der, len, text, diag);
 }
 
 int moon_crl_new(struct moon_crl **out, struct moon_str text, struct moon_str issuer, struct moon_diag *diag) {
+    STACK_OF(X509) *candidates = NULL;
     unsigned char *decoded = NULL;
     long len = 0;
     struct moon_crl *crl = moon_new(struct moon_crl);
     *out = NULL;
     atomic_init(&crl->refs, 1);
-    int rc = read_issuer(crl, issuer, diag);
+    int rc = read_candidates(&candidates, issuer, diag);
     if (!rc && text.len > MOON_CRL_BYTES / 2 * 3) /* base64 with line ends */
         rc = refuse(diag, "crl", "it is larger than 10 MiB");
     if (!rc && text.len && text.data[0] == V_ASN1_SEQUENCE + V_ASN1_CONSTRUCTED) {
-        rc = read_list(crl, (const unsigned char *)text.data, (long)text.len, diag);
+        rc = read_list(crl, (const unsigned char *)text.data, (long)text.len, candidates, diag);
     } else if (!rc) {
-        rc = text.len ? decode_pem(&decoded, &len, text, diag) : refuse(diag, "crl", "it is empty");
+        rc = decode(&decoded, &len, text, diag);
         if (!rc)
-            rc = read_list(crl, decoded, len, diag);
+            rc = read_list(crl, decoded, len, candidates, diag);
     }
     OPENSSL_free(decoded);
+    sk_X509_pop_free(candidates, X509_free);
     moon_crypto_forget_errors();
     if (rc)
         moon_crl_unref(&crl);
@@ -216,6 +257,10 @@ int64_t moon_crl_next_update(const struct moon_crl *crl) {
 
 size_t moon_crl_count(const struct moon_crl *crl) {
     return crl->serials.count;
+}
+
+size_t moon_crl_issuer(const struct moon_crl *crl) {
+    return crl->issuer_index;
 }
 
 const unsigned char *moon_crl_digest(const struct moon_crl *crl) {

@@ -18,8 +18,8 @@
 
 struct moon_crl;
 
-/* `text` is DER, or PEM with exactly one X509 CRL block; `issuer` is PEM whose first certificate issued it.
- * Refused (MOON_EREFUSED, diag->where "crl" or "issuer") are: another issuer's list, a wrong or weak (SHA-1, MD5)
+/* `text` is DER, its base64, or PEM with exactly one X509 CRL block; `issuer` is PEM, and one of its certificates, all of
+ * them CAs, issued the list. Refused (MOON_EREFUSED, diag->where "crl" or "issuer") are: another issuer's list, a wrong or weak (SHA-1, MD5)
  * signature, a CA that may not sign lists, critical extensions that we do not follow, and whatever is no list or
  * too long. A list that is out of date is not refused: what that means is decided per validation. */
 int moon_crl_new(struct moon_crl **out, struct moon_str text, struct moon_str issuer, struct moon_diag *diag);
@@ -35,6 +35,8 @@ int64_t moon_crl_this_update(const struct moon_crl *crl);
 int64_t moon_crl_next_update(const struct moon_crl *crl);
 /* How many serial numbers. */
 size_t moon_crl_count(const struct moon_crl *crl);
+/* Which certificate of `issuer` it was; the first is 0. */
+size_t moon_crl_issuer(const struct moon_crl *crl);
 /* SHA-256 of the DER; 32 bytes, borrowed. */
 const unsigned char *moon_crl_digest(const struct moon_crl *crl);
 

@@ -1,8 +1,10 @@
--- What is revoked under uploaded CAs, on connections that are open: denials, and what the rules see of them.
+-- What is revoked under uploaded CAs, on connections that are open: revocation lists and denials, and what the rules see of
+-- them.
 
 local certs = require "spec.support.certs"
 local gateway = require "spec.support.gateway"
 local origin = require "spec.support.origin"
+local wait = require "spec.support.wait"
 
 local HOST = "api.example.com"
 
@@ -75,6 +77,64 @@ describe("under an uploaded CA", function()
     it("holds after a restart", function()
       local leaf = certs.leaf(ca, { cn = "pump-20", serial = "0x5B" })
       gate:api("POST", base .. "/denials", { serial = "0x5b" })
+      gate:restart()
+      assert.equal(403, (gate:status { host = HOST, cert = leaf }))
+      assert.equal(200, (gate:status { host = HOST, cert = device }))
+    end)
+  end)
+
+  describe("a revocation list", function()
+    local function put(options, soft) return gate:api("PUT", base .. "/crl", { crl = (certs.crl(ca, options)), soft = soft }) end
+
+    after_each(function() gate:admin("DELETE", base .. "/crl") end)
+
+    it("holds from the next request on, and so does taking it back", function()
+      local leaf = certs.leaf(ca, { cn = "pump-21" })
+      local session, status = opened(leaf)
+      local other, other_status = opened(device)
+      assert.equal(1, put({ revoked = { leaf } }).entries)
+      assert.equal(403, status())
+      assert.equal(403, (gate:status { host = HOST, cert = leaf }))
+      assert.equal(200, other_status())
+      session:close()
+      session = gate:connect { host = HOST, cert = leaf }
+      assert.equal(403, session:get("/x", { host = HOST }).status)
+      gate:api("DELETE", base .. "/crl")
+      assert.equal(200, session:get("/x", { host = HOST }).status)
+      session:close()
+      other:close()
+    end)
+
+    it("leaves the certificate verified: only cert_revoked tells", function()
+      local leaf = certs.leaf(ca, { cn = "pump-22" })
+      put { revoked = { leaf } }
+      gate:set_rules { gateway.block_rule(HOST) }
+      assert.equal(200, (gate:status { host = HOST, cert = leaf }))
+      gate:set_rules { gateway.block_rule(HOST), ('(http.host eq "%s" and cf.tls_client_auth.cert_revoked)'):format(HOST) }
+      assert.equal(403, (gate:status { host = HOST, cert = leaf }))
+    end)
+
+    it("that has ended leaves nothing verified under its CA, also on open connections, until there is a newer one", function()
+      local session, status = opened(device)
+      put { next_update = os.time() + 2 }
+      wait.until_true("the list to end", function() return status() == 403 end, 10)
+      gate:wait_log { subject = "request", what = "blocked", verify_error = "CRL has expired" }
+      assert.is_true(gate:api("GET", base .. "/crl").stale)
+      put {}
+      assert.equal(200, status())
+      session:close()
+    end)
+
+    it("that has ended goes on being looked at when it is soft", function()
+      local leaf = certs.leaf(ca, { cn = "pump-23" })
+      put({ revoked = { leaf }, this_update = os.time() - 500, next_update = os.time() - 100 }, true)
+      assert.equal(200, (gate:status { host = HOST, cert = device }))
+      assert.equal(403, (gate:status { host = HOST, cert = leaf }))
+    end)
+
+    it("holds after a restart", function()
+      local leaf = certs.leaf(ca, { cn = "pump-24" })
+      put { revoked = { leaf } }
       gate:restart()
       assert.equal(403, (gate:status { host = HOST, cert = leaf }))
       assert.equal(200, (gate:status { host = HOST, cert = device }))

@@ -105,7 +105,20 @@ describe("moongate.trust_sets", function()
     it("tells the dates and the number of entries", function()
       local now = os.time()
       local list = { ca = ca.pem, text = (certs.crl(ca, { revoked = { leaf, fine }, this_update = now - 50, next_update = now + 500 })) }
-      assert.same({ this_update = now - 50, next_update = now + 500, count = 2 }, control.revocation_list(list))
+      local facts = control.revocation_list(list)
+      facts.handle, facts.digest = nil, nil
+      assert.same({ this_update = now - 50, next_update = now + 500, count = 2, issuer = 1 }, facts)
+    end)
+
+    it("tells which CA of several issued it, and the digest of the list itself", function()
+      local text, path = certs.crl(other)
+      local der = certs.openssl("crl -outform DER -in " .. path)
+      local facts = control.revocation_list { ca = ca.pem .. other.pem, text = text }
+      assert.equal(2, facts.issuer)
+      local again = control.revocation_list { ca = other.pem, text = control.base64(der) }
+      assert.equal(1, again.issuer)
+      assert.equal(certs.openssl("dgst -sha256 -r " .. certs.write(der)):match("^%x+"), again.digest)
+      assert.equal(facts.digest, again.digest)
     end)
 
     it("says what is wrong", function()

@@ -9,6 +9,7 @@
 
 local ffi = require "ffi"
 local managed_ca = require "spec.support.managed_ca"
+local revocation = require "spec.support.revocation"
 local secrets = require "spec.support.secrets"
 local tls = require "spec.support.cdef_tls"
 local unit = require "spec.support.unit"
@@ -80,6 +81,7 @@ function M.control()
   control.certificate_hosts = certificate_hosts
   secrets.install(control)
   managed_ca.install(control)
+  revocation.install(control)
 
   -- Requests to the outside: `requests` has them all, `answer_outgoing` gives { status, body }, or nil and { where, text }.
   control.requests = {}

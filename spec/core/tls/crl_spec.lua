@@ -41,6 +41,26 @@ describe("tls.crl", function()
       assert.equal(0, tonumber(C.moon_crl_count((tls.crl((certs.crl(ca)), ca.pem)))))
     end)
 
+    it("reads base64 of the DER, in one line or many", function()
+      local _, path = certs.crl(ca, { revoked = { revoked } })
+      local der = certs.openssl("crl -outform DER -in " .. path)
+      local folded = certs.openssl("base64 -in " .. certs.write(der))
+      for _, text in ipairs { folded, (folded:gsub("\n", "")), (folded:gsub("\n", "\r\n")) } do
+        assert.is_true(names(assert(tls.crl(text, ca.pem)), revoked))
+      end
+    end)
+
+    it("finds the CA among several, also among some of one name", function()
+      local twin = certs.ca("Listing")
+      local list = certs.crl(twin)
+      for index, order in ipairs { { twin, other, ca }, { other, twin, ca }, { other, ca, twin } } do
+        local crl = assert(tls.crl(list, order[1].pem .. order[2].pem .. order[3].pem))
+        assert.equal(index - 1, tonumber(C.moon_crl_issuer(crl)))
+        assert.is_true(C.moon_crl_is_of(crl, tls.x509(twin.pem)))
+        assert.is_false(C.moon_crl_is_of(crl, tls.x509(ca.pem)))
+      end
+    end)
+
     it("is a list of every certificate with the same name and key", function()
       local renewed = certs.ca("Listing", { key = ca })
       local twin = certs.ca("Listing")
@@ -57,6 +77,8 @@ describe("tls.crl", function()
     for _, case in ipairs {
       { "an empty text", function() return "", ca.pem end, "crl", "empty" },
       { "no PEM at all", function() return "hello", ca.pem end, "crl", "no PEM block" },
+      { "base64 of something else", function() return "aGVsbG8gd29ybGQ=", ca.pem end, "crl", "not a revocation list" },
+      { "base64 that is cut off", function() return "aGVsb", ca.pem end, "crl", "nor is it base64" },
       { "a certificate", function() return ca.pem, ca.pem end, "crl", "not an X509 CRL" },
       { "two lists", function()
         local pem = certs.crl(ca)
