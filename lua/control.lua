@@ -299,7 +299,8 @@ local function add_host(section, host, policy, options_for)
     if not origin then return located(err, host, "origin") end
   end
   local terms = terms_of(host, policy, trust, origin)
-  if C.moon_ffi_section_add(section.handle, host.name, #host.name, terms, diag) ~= 0 then
+  local add = host.guest and C.moon_ffi_section_add_guest or C.moon_ffi_section_add
+  if add(section.handle, host.name, #host.name, terms, diag) ~= 0 then
     return refused()
   end
   -- Held so that the next section with the same content finds it.

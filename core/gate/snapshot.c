@@ -21,6 +21,7 @@ struct moon_section {
     struct moon_host **hosts;
     size_t host_count;
     size_t host_room;
+    size_t guest_count;
     struct table names;          /* by name, wildcards as they are written */
     const struct moon_host *rest; /* "*" */
 };
@@ -32,6 +33,7 @@ struct moon_snapshot {
     struct moon_section **sections;
     size_t section_count;
     struct table domains;
+    struct table guests; /* of all sections, by name */
 };
 
 static void table_init(struct table *table, size_t entries) {
@@ -75,22 +77,23 @@ static bool is_below(struct moon_str name, struct moon_str domain) {
     return name.len > domain.len && name.data[name.len - domain.len - 1] == '.' && moon_str_ends_with(name, domain);
 }
 
-static bool is_host_pattern(const struct moon_section *section, struct moon_str name) {
+static bool is_host_pattern(const struct moon_section *section, struct moon_str name, bool guest) {
     char normal[MOON_HOSTNAME_MAX + 1];
     if (moon_str_equal(name, MOON_STR("*")))
-        return true;
+        return !guest;
     if (moon_str_starts_with(name, MOON_STR("*.")))
         name = moon_str(name.data + 2, name.len - 2);
     int len = moon_hostname_normalise(normal, name, false);
-    return len >= 0 && moon_str_equal(moon_str(normal, (size_t)len), name) && is_below(name, section->domain);
+    return len >= 0 && moon_str_equal(moon_str(normal, (size_t)len), name) && is_below(name, section->domain) != guest;
 }
 
-int moon_section_add(struct moon_section *section, struct moon_str name, const struct moon_host_terms *terms,
-                     struct moon_diag *diag) {
+static int add(struct moon_section *section, struct moon_str name, const struct moon_host_terms *terms, bool guest,
+               struct moon_diag *diag) {
     moon_assert(!section->sealed);
-    if (!is_host_pattern(section, name)) {
-        moon_diag_set(diag, "hosts", "\"%.*s\" is no normalised hostname of %s", (int)(name.len > 253 ? 253 : name.len),
-                      name.data, section->domain.data);
+    if (!is_host_pattern(section, name, guest)) {
+        moon_diag_set(diag, "hosts", "\"%.*s\" is no normalised hostname %s %s",
+                      (int)(name.len > 253 ? 253 : name.len), name.data, guest ? "outside of" : "of",
+                      section->domain.data);
         return MOON_EREFUSED;
     }
     if (section->host_count == section->host_room) {
@@ -100,12 +103,24 @@ int moon_section_add(struct moon_section *section, struct moon_str name, const s
     struct moon_host *host = moon_new(struct moon_host);
     host->name = moon_str(moon_strdup(name), name.len);
     host->section = section;
+    host->guest = guest;
+    section->guest_count += guest;
     host->terms = *terms;
     host->terms.policy = moon_tls_policy_ref(terms->policy ? terms->policy : section->policy);
     host->terms.trust = terms->trust ? moon_trust_ref(terms->trust) : NULL;
     host->terms.origin = terms->origin ? moon_origin_terms_ref(terms->origin) : NULL;
     section->hosts[section->host_count++] = host;
     return 0;
+}
+
+int moon_section_add(struct moon_section *section, struct moon_str name, const struct moon_host_terms *terms,
+                     struct moon_diag *diag) {
+    return add(section, name, terms, false, diag);
+}
+
+int moon_section_add_guest(struct moon_section *section, struct moon_str name, const struct moon_host_terms *terms,
+                           struct moon_diag *diag) {
+    return add(section, name, terms, true, diag);
 }
 
 void moon_section_seal(struct moon_section *section, uint32_t *next_id) {
@@ -179,6 +194,30 @@ static int check_section(const struct moon_section *section, struct moon_diag *d
     return 0;
 }
 
+/* One table for the guests of all sections, so that a lookup costs the same however many sections have some. */
+static int gather_guests(struct moon_snapshot *snapshot, struct moon_diag *diag) {
+    size_t count = 0;
+    for (size_t i = 0; i < snapshot->section_count; i++)
+        count += snapshot->sections[i]->guest_count;
+    table_init(&snapshot->guests, count);
+    for (size_t i = 0; i < snapshot->section_count && count; i++) {
+        const struct moon_section *section = snapshot->sections[i];
+        for (size_t j = 0; j < section->host_count && section->guest_count; j++) {
+            const struct moon_host *host = section->hosts[j];
+            const void **slot = host->guest ? table_slot(&snapshot->guests, host->name, host_key) : NULL;
+            if (slot && *slot) {
+                const struct moon_host *other = *slot;
+                moon_diag_set(diag, "hosts", "\"%s\" is a guest of both %s and %s", host->name.data,
+                              other->section->domain.data, section->domain.data);
+                return MOON_EREFUSED;
+            }
+            if (slot)
+                *slot = host;
+        }
+    }
+    return 0;
+}
+
 int moon_snapshot_new(struct moon_snapshot **out, uint64_t generation, struct moon_section **sections, size_t count,
                       struct moon_tls_policy *fallback, struct moon_diag *diag) {
     struct moon_snapshot *snapshot = moon_new(struct moon_snapshot);
@@ -201,6 +240,8 @@ int moon_snapshot_new(struct moon_snapshot **out, uint64_t generation, struct mo
         *slot = sections[i];
         snapshot->sections[snapshot->section_count++] = moon_section_ref(sections[i]);
     }
+    if (rc == 0)
+        rc = gather_guests(snapshot, diag);
     if (rc) {
         moon_snapshot_unref(&snapshot);
         return rc;
@@ -224,6 +265,7 @@ void moon_snapshot_unref(struct moon_snapshot **pointer) {
     moon_tls_policy_unref(&snapshot->fallback);
     free(snapshot->sections);
     free(snapshot->domains.slots);
+    free(snapshot->guests.slots);
     free(snapshot);
 }
 
@@ -250,21 +292,27 @@ static bool one_label_up(struct moon_str *name) {
     return true;
 }
 
+/* The entry for the wildcard one label above `name`; NULL when there is none. */
+static const struct moon_host *find_wildcard(const struct table *names, struct moon_str name) {
+    char pattern[MOON_HOSTNAME_MAX + 3];
+    if (!one_label_up(&name))
+        return NULL;
+    pattern[0] = '*';
+    pattern[1] = '.';
+    memcpy(pattern + 2, name.data, name.len);
+    return *table_slot(names, moon_str(pattern, name.len + 2), host_key);
+}
+
 static const struct moon_host *find_in(const struct moon_section *section, struct moon_str name) {
     const struct moon_host *host = *table_slot(&section->names, name, host_key);
-    if (host)
-        return host;
-    struct moon_str parent = name;
-    if (!moon_str_equal(name, section->domain) && one_label_up(&parent)) {
-        char pattern[MOON_HOSTNAME_MAX + 3];
-        pattern[0] = '*';
-        pattern[1] = '.';
-        memcpy(pattern + 2, parent.data, parent.len);
-        host = *table_slot(&section->names, moon_str(pattern, parent.len + 2), host_key);
-        if (host)
-            return host;
-    }
-    return section->rest;
+    if (!host && !moon_str_equal(name, section->domain))
+        host = find_wildcard(&section->names, name);
+    return host ? host : section->rest;
+}
+
+static const struct moon_host *find_guest(const struct moon_snapshot *snapshot, struct moon_str name) {
+    const struct moon_host *host = *table_slot(&snapshot->guests, name, host_key);
+    return host ? host : find_wildcard(&snapshot->guests, name);
 }
 
 const struct moon_host *moon_snapshot_find(const struct moon_snapshot *snapshot, struct moon_str name) {
@@ -276,5 +324,5 @@ const struct moon_host *moon_snapshot_find(const struct moon_snapshot *snapshot,
         if (section)
             return find_in(section, name);
     } while (one_label_up(&domain));
-    return NULL;
+    return find_guest(snapshot, name);
 }

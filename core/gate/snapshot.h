@@ -1,5 +1,6 @@
 /* gate/snapshot.h — what the gateway serves right now, frozen. A snapshot is a numbered set of sections; a section is one immutable
  * document with the hostnames under one domain: their TLS terms, trust sets, origins, and the rules as opaque bytes.
+ * A section may have guests beside: names of other domains, which it serves as long as no section has their domain.
  * Sections are shared by reference between snapshots, so that a change in one costs that one. Built and proven on the
  * control thread, then shared by counting; nothing changes after sealing. Knows nothing of accounts, zones or Lua. */
 #ifndef MOON_GATE_SNAPSHOT_H
@@ -43,6 +44,7 @@ struct moon_host {
     struct moon_str name;         /* "api.example.com", "*.example.com", "*" for the rest of the section */
     uint32_t id;                  /* never used twice in a process */
     struct moon_section *section; /* the section it belongs to (not counted) */
+    bool guest;                   /* its name lies outside the section's domain */
     struct moon_host_terms terms; /* counted; the policy is never NULL */
 };
 
@@ -55,6 +57,9 @@ struct moon_section *moon_section_new(struct moon_str domain, struct moon_str ru
  * Copies `terms` and counts what they hold. MOON_EREFUSED with diag for a bad or repeated name. Not after sealing. */
 int moon_section_add(struct moon_section *section, struct moon_str name, const struct moon_host_terms *terms,
                      struct moon_diag *diag);
+/* The same for a guest: exact or "*.<name>", neither the domain nor below it. */
+int moon_section_add_guest(struct moon_section *section, struct moon_str name, const struct moon_host_terms *terms,
+                           struct moon_diag *diag);
 /* From here on immutable. Assigns ids from *next_id (which moves on). A section without a "*" host gets one with all-zero
  * terms. */
 void moon_section_seal(struct moon_section *section, uint32_t *next_id);
@@ -68,7 +73,7 @@ const struct moon_host *moon_section_host(const struct moon_section *section, si
 
 struct moon_snapshot;
 
-/* Control thread. Counts the sections (all sealed; two of one domain are refused) and `fallback`, the policy for names that
+/* Control thread. Counts the sections (all sealed; two of one domain are refused, and a guest of two sections) and `fallback`, the policy for names that
  * no section answers for (NULL: such handshakes are refused with unrecognized_name). */
 int moon_snapshot_new(struct moon_snapshot **out, uint64_t generation, struct moon_section **sections, size_t count,
                       struct moon_tls_policy *fallback, struct moon_diag *diag);
@@ -82,7 +87,8 @@ struct moon_tls_policy *moon_snapshot_fallback(const struct moon_snapshot *snaps
 struct moon_section *moon_snapshot_section(const struct moon_snapshot *snapshot, size_t index);
 
 /* The one lookup, for SNI and Host alike. `name` is normalised (base/hostname.h). The most specific section, in it the exact
- * name, else the wildcard one label up, else "*". NULL when no section answers for the name. Borrowed. */
+ * name, else the wildcard one label up, else "*". Without a section: the guest of that name, else the guest that is its wildcard.
+ * NULL when nobody answers for the name. Borrowed. */
 const struct moon_host *moon_snapshot_find(const struct moon_snapshot *snapshot, struct moon_str name);
 
 #endif

@@ -285,6 +285,11 @@ int moon_ffi_section_add(struct moon_section *section, const char *name, size_t 
     return moon_section_add(section, moon_str(name, len), terms, diag);
 }
 
+int moon_ffi_section_add_guest(struct moon_section *section, const char *name, size_t len,
+                               const struct moon_host_terms *terms, struct moon_diag *diag) {
+    return moon_section_add_guest(section, moon_str(name, len), terms, diag);
+}
+
 void moon_ffi_section_seal(struct moon_section *section, struct moon_control *control) {
     if (control->next_host_id == 0)
         control->next_host_id = 1;

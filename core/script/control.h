@@ -136,6 +136,8 @@ MOON_FFI struct moon_section *moon_ffi_section_new(const char *domain, size_t do
                                                    size_t rules_len, struct moon_tls_policy *policy);
 MOON_FFI int moon_ffi_section_add(struct moon_section *section, const char *name, size_t len,
                                   const struct moon_host_terms *terms, struct moon_diag *diag);
+MOON_FFI int moon_ffi_section_add_guest(struct moon_section *section, const char *name, size_t len,
+                                        const struct moon_host_terms *terms, struct moon_diag *diag);
 MOON_FFI void moon_ffi_section_seal(struct moon_section *section, struct moon_control *control);
 MOON_FFI void moon_ffi_section_free(struct moon_section *section);
 

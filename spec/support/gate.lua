@@ -148,7 +148,8 @@ function M.section(domain, hosts, rules)
     origin = origin and assert(M.origin_terms(origin))
     terms.trust, terms.origin = host.trust, origin
     for _, member in ipairs(PLAIN_TERMS) do terms[member] = host[member] or terms[member] end
-    if C.moon_section_add(section, unit.str(host[1]), terms, box) ~= 0 then return nil, told(box) end
+    local add = host.guest and C.moon_section_add_guest or C.moon_section_add
+    if add(section, unit.str(host[1]), terms, box) ~= 0 then return nil, told(box) end
   end
   C.moon_section_seal(section, memory.next_host_id)
   return section

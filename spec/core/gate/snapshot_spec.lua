@@ -79,6 +79,78 @@ describe("moon_snapshot_find()", function()
   end)
 end)
 
+describe("a guest of a section", function()
+  local snapshot = assert(gate.snapshot(1, {
+    assert(gate.section("saas.test", {
+      { "saas.test" }, { "shop.customer.test", guest = true }, { "*.customer.test", guest = true }, { "*.other.test", guest = true },
+      { "www.own.test", guest = true }, { "*.own.test", guest = true }, { "own.test", guest = true },
+    })),
+    assert(gate.section("second.test", { { "a.shop.customer.test", guest = true }, { "a.b.customer.test", guest = true } })),
+    assert(gate.section("own.test", { { "api.own.test" } })),
+    assert(gate.section("deep.other.test", {})),
+  }))
+
+  for _, case in ipairs {
+    { "shop.customer.test", "saas.test/shop.customer.test", "the exact name" },
+    { "www.customer.test", "saas.test/*.customer.test", "its wildcard" },
+    { "customer.test", nil, "nothing for the name below which the wildcard stands" },
+    { "x.www.customer.test", nil, "nothing two labels below a wildcard" },
+    { "a.shop.customer.test", "second.test/a.shop.customer.test", "the guest of another section" },
+    { "a.b.customer.test", "second.test/a.b.customer.test", "an exact name where the wildcard is another's" },
+    { "b.customer.test", "saas.test/*.customer.test", "the wildcard for a name above another's" },
+    { "www.own.test", "own.test/*", "the section that has the domain, and never its guest elsewhere" },
+    { "own.test", "own.test/*", "the section of that very domain" },
+    { "api.own.test", "own.test/api.own.test", "the section's own name" },
+    { "a.deep.other.test", "deep.other.test/*", "the section below a wildcard" },
+    { "deep.other.test", "deep.other.test/*", "the section in a wildcard's place" },
+    { "x.other.test", "saas.test/*.other.test", "the wildcard beside a section below it" },
+    { "nobody.test", nil, "nothing for other names" },
+    { "saas.test", "saas.test/saas.test", "the section's own names as ever" },
+    { "any.saas.test", "saas.test/*", "the rest of the section, for its own domain" },
+  } do
+    it(("is looked up beside sections: %s for %s"):format(case[3], case[1]), function()
+      assert.equal(case[2], found(snapshot, case[1]))
+    end)
+  end
+
+  for _, case in ipairs {
+    { "saas.test", "the section's domain" }, { "a.saas.test", "a name below it" }, { "*.saas.test", "a wildcard below it" },
+    { "*", "the rest" }, { "A.test", "upper case" }, { "*.*.test", "two stars" }, { "", "the empty name" }, { "[::1]", "an IP literal" },
+  } do
+    it("cannot be " .. case[2], function()
+      local section, diag = gate.section("saas.test", { { case[1], guest = true } })
+      assert.is_nil(section)
+      assert.equal("hosts", diag.where)
+      assert.truthy(diag.text:find("outside of saas.test", 1, true))
+    end)
+  end
+
+  it("is refused when two sections have it", function()
+    local one = assert(gate.section("one.test", { { "shop.test", guest = true } }))
+    local two = assert(gate.section("two.test", { { "shop.test", guest = true } }))
+    local both, diag = gate.snapshot(1, { one, two })
+    assert.is_nil(both)
+    assert.same({ where = "hosts", text = '"shop.test" is a guest of both one.test and two.test' }, diag)
+  end)
+
+  it("is refused when it stands twice", function()
+    local section = assert(gate.section("one.test", { { "shop.test", guest = true }, { "shop.test", guest = true } }))
+    local _, diag = gate.snapshot(1, { section })
+    assert.equal('"shop.test" stands twice in one.test', diag.text)
+  end)
+
+  it("has an id of its own and the terms that it was given", function()
+    local trust = gate.trust(require("spec.support.certs").ca("Root").pem)
+    local section = assert(gate.section("one.test", { { "shop.test", guest = true, trust = trust, origin = 9000 } }))
+    local host = find(assert(gate.snapshot(1, { section })), "shop.test")
+    assert.truthy(host.id > 0)
+    assert.is_true(host.guest)
+    assert.equal(trust, host.terms.trust)
+    assert.truthy(host.terms.origin ~= nil)
+    assert.truthy(host.terms.policy ~= nil)
+  end)
+end)
+
 describe("moon_section_add()", function()
   for _, case in ipairs {
     { "other.com", "a name outside of the section" },
