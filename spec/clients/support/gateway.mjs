@@ -138,8 +138,8 @@ class Gateway {
   }
 
   /** The real curl at the edge: the status, 0 when there was no answer. */
-  async status(host, { certificate, path: target = '/' } = {}) {
-    const argv = ['-sS', '--max-time', '30', '--noproxy', '*', '--cacert', this.ca_path, '-o', '/dev/null', '-w', '%{http_code}',
+  async status(host, { certificate, ca = this.ca_path, path: target = '/' } = {}) {
+    const argv = ['-sS', '--max-time', '30', '--noproxy', '*', '--cacert', ca, '-o', '/dev/null', '-w', '%{http_code}',
       '--resolve', `${host}:${this.port}:127.0.0.1`, `https://${host}:${this.port}${target}`]
     if (certificate) argv.push('--cert', certificate.path, '--key', certificate.key_path)
     return Number((await run('curl', argv)).stdout)
