@@ -272,7 +272,7 @@ local function terms_of(host, policy, trust, origin)
   terms.policy, terms.trust, terms.origin = policy.handle, trust, origin
   terms.forward = forward_of(host.forward or {})
   terms.no_resumption, terms.no_websockets = host.resumption == false, host.websockets == false
-  terms.https_only = host.https_only == true
+  terms.https_only, terms.strict_sni = host.https_only == true, host.strict_sni == true
   return terms
 end
 

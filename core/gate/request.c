@@ -420,6 +420,13 @@ static bool may_use_connection(struct moon_conn *conn, const struct moon_host *h
     return moon_trust_same(conn->sni_host ? conn->sni_host->terms.trust : NULL, host ? host->terms.trust : NULL);
 }
 
+/* The same for hosts that do not share their connections, whatever the others trust. */
+static bool is_under_its_name(const struct moon_request *request, const struct moon_host *host) {
+    struct moon_conn *conn = request->conn;
+    return !conn->tls || !host || !host->terms.strict_sni ||
+           moon_str_equal(moon_tls_session_server_name(conn->tls), request->host);
+}
+
 static void fill_facts(struct moon_request *request, const struct moon_host *host, struct moon_str user_agent) {
     struct moon_conn *conn = request->conn;
     struct moon_worker *worker = conn->worker;
@@ -558,6 +565,11 @@ static void route(struct moon_request *request, struct moon_str user_agent) {
     if (!may_use_connection(conn, host)) {
         moon_worker_count(worker, misdirected);
         moon_respond_page(request, 421, "the host has other client CAs than the server name", true);
+        return;
+    }
+    if (!is_under_its_name(request, host)) {
+        moon_worker_count(worker, misdirected);
+        moon_respond_page(request, 421, "the host is served only under its own server name", true);
         return;
     }
     if (!host) {

@@ -120,6 +120,37 @@ describe("server name and Host", function()
     end)
   end
 
+  describe("with strict_sni", function()
+    local function set(hostname, strict)
+      gate:api("PUT", ("/zones/%s/moongate/hostnames/%s"):format(gate.zone, hostname), { strict_sni = strict })
+    end
+
+    teardown(function()
+      for _, name in ipairs { "a2.example.com", "*.example.com" } do
+        gate:api("DELETE", ("/zones/%s/moongate/hostnames/%s"):format(gate.zone, name))
+      end
+    end)
+
+    it("a host is answered under its very name only, also on a connection that is open", function()
+      local session = gate:connect { host = "a.example.com", cert = client_a }
+      assert.equal(200, session:get("/before", { host = "a2.example.com" }).status)
+      set("a2.example.com", true)
+      assert.equal(421, session:get("/strict", { host = "a2.example.com" }).status)
+      session:close()
+      assert.equal(200, (gate:status { sni = "A2.example.com", host = "a2.example.com:443", cert = client_a }))
+      assert.equal(200, (gate:status { sni = "a2.example.com", host = "a.example.com", cert = client_a }))
+      assert.same({}, behind:requests("/strict"))
+    end)
+
+    it("so are the names under a wildcard, each for itself, and not without a name", function()
+      set("*.example.com", true)
+      assert.equal(200, (gate:status { sni = "one.example.com", host = "one.example.com" }))
+      assert.equal(421, (gate:status { sni = "one.example.com", host = "two.example.com" }))
+      assert.equal(421, (gate:status { sni = false, host = "two.example.com" }))
+      assert.equal(200, (gate:status { sni = "one.example.com", host = "example.com" }))
+    end)
+  end)
+
   it("answers 404 or 421 for a name of no zone, and forwards nothing", function()
     local status = gate:status { sni = false, host = "nowhere.test", path = "/nowhere" }
     assert.truthy(status == 404 or status == 421, status)
