@@ -435,14 +435,17 @@ static void on_ended(void *borrower) {
     moon_conn_turn_end(conn);
 }
 
-static const char *const failure_texts[] = {
-    [MOON_ORIGIN_UNRESOLVED] = "the origin's name could not be resolved",
-    [MOON_ORIGIN_REFUSED] = "the origin could not be connected to",
-    [MOON_ORIGIN_CONNECT_TIMEOUT] = "the origin did not take the connection in time",
-    [MOON_ORIGIN_TLS_FAILED] = "the TLS handshake with the origin failed",
-    [MOON_ORIGIN_CERTIFICATE] = "the origin's certificate was refused",
-    [MOON_ORIGIN_RESET] = "the origin broke the connection",
-    [MOON_ORIGIN_SILENT] = "the origin did not answer in time",
+static const struct fault {
+    unsigned status;
+    const char *text;
+} faults[] = {
+    [MOON_ORIGIN_UNRESOLVED] = {502, "the origin's name could not be resolved"},
+    [MOON_ORIGIN_REFUSED] = {502, "the origin could not be connected to"},
+    [MOON_ORIGIN_CONNECT_TIMEOUT] = {504, "the origin did not take the connection in time"},
+    [MOON_ORIGIN_TLS_FAILED] = {525, "the TLS handshake with the origin failed"},
+    [MOON_ORIGIN_CERTIFICATE] = {526, "the origin's certificate was refused"},
+    [MOON_ORIGIN_RESET] = {502, "the origin broke the connection"},
+    [MOON_ORIGIN_SILENT] = {504, "the origin did not answer in time"},
 };
 
 static void on_failed(void *borrower, enum moon_origin_failure failure, const char *detail) {
@@ -450,7 +453,6 @@ static void on_failed(void *borrower, enum moon_origin_failure failure, const ch
     struct moon_exchange *exchange = &request->exchange;
     struct moon_conn *conn = request->conn;
     bool was_warm = exchange->connected && moon_origin_is_warm(exchange->origin);
-    bool timeout = failure == MOON_ORIGIN_CONNECT_TIMEOUT || failure == MOON_ORIGIN_SILENT;
     exchange->origin = NULL; /* gone already */
     moon_conn_turn_begin(conn);
     request->origin_error = moon_arena_copy(&request->arena, moon_str_of(detail));
@@ -459,7 +461,7 @@ static void on_failed(void *borrower, enum moon_origin_failure failure, const ch
     else if (failure == MOON_ORIGIN_RESET && may_retry(request, was_warm))
         retry(request);
     else
-        answer_fault(request, timeout ? 504 : 502, failure_texts[failure]);
+        answer_fault(request, faults[failure].status, faults[failure].text);
     moon_conn_turn_end(conn);
 }
 

@@ -89,6 +89,10 @@ static const char *page_text(unsigned status) {
         return "This version of HTTP is not supported.";
     case 508:
         return "The request came through this gateway too often.";
+    case 525:
+        return "No TLS connection to the origin could be made.";
+    case 526:
+        return "The origin's certificate is not valid.";
     case 530:
         return "This site has no origin.";
     default:

@@ -186,14 +186,14 @@ describe("an exchange with an origin", function()
       assert.is_true(status == 502 or status == 504) -- where no resolver answers at all the deadline comes first
     end)
 
-    it("answers 502 when TLS meets plain HTTP", function()
+    it("answers 525 when TLS meets plain HTTP", function()
       gateway:publish { ["a.test"] = { origin = { url = "https://127.0.0.1:" .. origin.port } } }
       local client = gateway:connect()
       client:send(GET)
       local peer = origin:accept()
       peer:receive()
       peer:send "HTTP/1.1 400 Bad Request\r\n\r\n"
-      assert.equal(502, client:response().status)
+      assert.equal(525, client:response().status)
     end)
   end)
 
