@@ -74,10 +74,8 @@ class Gateway {
     this.config_path = path.join(this.directory, 'moongate.lua')
     this.log = path.join(this.directory, 'gateway.log')
     this.ca_path = path.join(this.directory, 'data/local-ca.pem')
-    // The walks are faster than people: without the limit of requests.
     fs.writeFileSync(this.config_path, `return ${lua({
-      listen: ['127.0.0.1:0'], data_dir: 'data', workers: 2, log: { level: 'info' }, ...config,
-      admin: { listen: '127.0.0.1:0', requests: 0, requests_per_second: 0, ...config.admin },
+      listen: ['127.0.0.1:0'], admin: { listen: '127.0.0.1:0' }, data_dir: 'data', workers: 2, log: { level: 'info' }, ...config,
     })}\n`)
   }
 
