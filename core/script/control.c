@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "script/policy.h"
+#include "tls/ciphers.h"
 #include "tls/crypto.h"
 
 /* Of a certificate chain or a key in PEM; ours are below 4 KiB unless hundreds of names are in one. */
@@ -198,7 +199,8 @@ static int build_issued(struct moon_tls_policy **out, struct moon_control *contr
     struct moon_buf certificates, key;
     moon_buf_init(&certificates, PEM_CEILING);
     moon_buf_init(&key, PEM_CEILING);
-    int rc = moon_local_ca_issue(control->local_ca, given->names, given->name_count, &certificates, &key, diag);
+    bool rsa = moon_tls_ciphers_need_rsa(terms->ciphers, terms->cipher_count);
+    int rc = moon_local_ca_issue(control->local_ca, given->names, given->name_count, rsa, &certificates, &key, diag);
     if (rc == 0) {
         terms->certificates = moon_buf_view(&certificates);
         terms->private_key = moon_buf_view(&key);

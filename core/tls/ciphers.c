@@ -1,6 +1,5 @@
 #include "tls/ciphers.h"
 
-#include <stdbool.h>
 #include <stdio.h>
 
 #include "base/check.h"
@@ -77,4 +76,14 @@ int moon_tls_ciphers_read(struct moon_tls_ciphers *out, const struct moon_str *n
             append(out->up_to_tls12, sizeof out->up_to_tls12, cipher->name);
     }
     return 0;
+}
+
+bool moon_tls_ciphers_need_rsa(const struct moon_str *names, size_t count) {
+    bool rsa = false;
+    for (size_t i = 0; i < count; i++) {
+        if (moon_str_starts_with(names[i], MOON_STR("ECDHE-ECDSA-")))
+            return false;
+        rsa |= !moon_str_starts_with(names[i], MOON_STR("AEAD-"));
+    }
+    return rsa;
 }

@@ -3,6 +3,7 @@
 #ifndef MOON_TLS_CIPHERS_H
 #define MOON_TLS_CIPHERS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -19,5 +20,7 @@ struct moon_tls_ciphers {
  * whoever lists it. MOON_EREFUSED with diag->where "ciphers" names the one that is not known. */
 int moon_tls_ciphers_read(struct moon_tls_ciphers *out, const struct moon_str *names, size_t count,
                           struct moon_diag *diag);
+/* True for names of which some ask for a certificate with an RSA key and none for one with an ECDSA key. */
+bool moon_tls_ciphers_need_rsa(const struct moon_str *names, size_t count);
 
 #endif

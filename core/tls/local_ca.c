@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <openssl/ec.h>
+#include <openssl/rsa.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,11 +21,13 @@
 #define DAY 86400
 #define CA_DAYS 3650
 #define LEAF_DAYS 397
+#define RSA_BITS 2048
 #define BACKDATE 3600 /* for clients whose clocks are behind ours */
 
 struct moon_local_ca {
     X509 *certificate;
     EVP_PKEY *key;
+    EVP_PKEY *rsa; /* of all server certificates with such a key; NULL until the first */
     int64_t not_after;
 };
 
@@ -113,7 +116,18 @@ out:
     return rc;
 }
 
-int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count,
+/* Counted for the caller; NULL without memory. */
+static EVP_PKEY *leaf_key(struct moon_local_ca *ca, bool rsa) {
+    if (!rsa)
+        return EVP_EC_gen("P-256");
+    if (!ca->rsa)
+        ca->rsa = EVP_RSA_gen(RSA_BITS);
+    if (ca->rsa)
+        moon_assert(EVP_PKEY_up_ref(ca->rsa));
+    return ca->rsa;
+}
+
+int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count, bool rsa,
                         struct moon_buf *certificates, struct moon_buf *private_key, struct moon_diag *diag) {
     int64_t now = (int64_t)time(NULL), until = now - BACKDATE + (int64_t)LEAF_DAYS * DAY;
     if (count == 0 || count > NAMES_MAX) {
@@ -127,8 +141,10 @@ int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, 
     if (until > ca->not_after)
         until = ca->not_after;
     int rc = MOON_ENOMEM;
+    /* With RSA the suites without forward secrecy, whose clients encrypt to the key, may have been chosen. */
+    const char *usage = rsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature";
     X509 *leaf = X509_new();
-    EVP_PKEY *key = EVP_EC_gen("P-256");
+    EVP_PKEY *key = leaf_key(ca, rsa);
     if (!leaf || !key || !X509_set_version(leaf, X509_VERSION_3) || !moon_issue_serial(leaf) ||
         !moon_issue_validity(leaf, now - BACKDATE, until) ||
         !X509_set_issuer_name(leaf, X509_get_subject_name(ca->certificate)) || !X509_set_pubkey(leaf, key))
@@ -137,7 +153,7 @@ int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, 
         goto out;
     rc = MOON_ENOMEM;
     if (!moon_issue_extension(leaf, ca->certificate, NID_basic_constraints, "critical,CA:FALSE") ||
-        !moon_issue_extension(leaf, ca->certificate, NID_key_usage, "critical,digitalSignature") ||
+        !moon_issue_extension(leaf, ca->certificate, NID_key_usage, usage) ||
         !moon_issue_extension(leaf, ca->certificate, NID_ext_key_usage, "serverAuth") ||
         !moon_issue_extension(leaf, ca->certificate, NID_subject_key_identifier, "hash") ||
         !moon_issue_extension(leaf, ca->certificate, NID_authority_key_identifier, "keyid:always") ||
@@ -239,5 +255,6 @@ void moon_local_ca_close(struct moon_local_ca **ca) {
         return;
     X509_free(gone->certificate);
     EVP_PKEY_free(gone->key);
+    EVP_PKEY_free(gone->rsa);
     free(gone);
 }

@@ -5,6 +5,8 @@
 #ifndef MOON_TLS_LOCAL_CA_H
 #define MOON_TLS_LOCAL_CA_H
 
+#include <stdbool.h>
+
 #include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
@@ -18,10 +20,11 @@ int moon_local_ca_open(struct moon_local_ca **out, const char *certificate_path,
                        struct moon_diag *diag);
 void moon_local_ca_close(struct moon_local_ca **ca);
 
-/* Issues a server certificate (ECDSA P-256, 397 days, random serial) for these DNS names (at least one; wildcards
- * allowed; IP text becomes an IP SAN). Appends the PEM chain (leaf, CA) to `certificates` and the PEM key to
+/* Issues a server certificate (397 days, random serial) for these DNS names (at least one; wildcards allowed; IP text
+ * becomes an IP SAN). Its key is a new one of ECDSA P-256; with `rsa` one of 2048 bits, which is made once and then the
+ * same for all, because making it takes long. Appends the PEM chain (leaf, CA) to `certificates` and the PEM key to
  * `private_key`. */
-int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count,
+int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count, bool rsa,
                         struct moon_buf *certificates, struct moon_buf *private_key, struct moon_diag *diag);
 
 #endif

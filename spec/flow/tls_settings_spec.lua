@@ -87,6 +87,17 @@ describe("TLS settings", function()
     for _, name in ipairs { "www.example.com", "pay.example.com" } do assert.equal("TLSv1.3", (agreed(name))) end
   end)
 
+  it("have the local CA make an RSA certificate where nothing but suites for RSA is chosen", function()
+    for _, suite in ipairs { "ECDHE-RSA-AES128-GCM-SHA256", "AES256-GCM-SHA384" } do
+      host_setting("ciphers", "pay.example.com", { suite })
+      assert.same({ "TLSv1.2", suite }, { agreed("pay.example.com", "-tls1_2") })
+      assert.equal("TLSv1.3", (agreed "pay.example.com"))
+    end
+    zone_setting("tls_1_3", "off")
+    zone_setting("ciphers", { "ECDHE-RSA-AES128-GCM-SHA256" })
+    assert.same({ "TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256" }, { agreed "nobody.example.com" })
+  end)
+
   it("leave open connections as they are", function()
     local session = assert(client.connect { port = gate.port, sni = "www.example.com", ca = gate.ca_path, version = "1.2" })
     assert.equal(200, session:get("/one", { host = "www.example.com" }).status)

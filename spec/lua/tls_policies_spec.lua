@@ -130,14 +130,14 @@ describe("moongate.tls_policies", function()
         { name = "d.example.com", tls = { ciphers = { "ECDHE-ECDSA-AES128-SHA" } } } } })
     local function version_of(index)
       local host = C.moon_section_host(section.handle, index)
-      local server = loop.server { { name = "x.test", policy = host.policy } }
+      local server = loop.server { { name = "x.test", policy = host.terms.policy } }
       loop.join(server, loop.openssl { name = "x.test", ciphers = "ALL:@SECLEVEL=0" })
       return server:version() .. " " .. server:cipher()
     end
     assert.matches("^TLSv1.2", version_of(0))
     assert.matches("^TLSv1.3", version_of(1))
     assert.equal("TLSv1.2 ECDHE-ECDSA-AES128-SHA", version_of(3))
-    assert.equal(C.moon_section_host(section.handle, 0).policy, C.moon_section_host(section.handle, 2).policy)
+    assert.equal(C.moon_section_host(section.handle, 0).terms.policy, C.moon_section_host(section.handle, 2).terms.policy)
     assert.matches("^TLSv1.2", version_of(4)) -- the rest of the zone
 
     local _, err = control.section { id = "z", name = "example.com", version = 1, rules = {}, hosts = {}, tls = { ciphers = { "x" } } }

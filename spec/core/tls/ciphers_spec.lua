@@ -32,6 +32,20 @@ describe("tls.ciphers", function()
     end)
   end
 
+  for title, case in pairs {
+    ["none"] = { {}, false }, ["those of TLS 1.3 alone"] = { { "AEAD-AES128-GCM-SHA256" }, false },
+    ["one for ECDSA"] = { { "ECDHE-ECDSA-AES128-SHA" }, false },
+    ["one for ECDSA among others"] = { { "AES128-SHA", "ECDHE-ECDSA-AES128-SHA" }, false },
+    ["one for RSA"] = { { "ECDHE-RSA-AES128-SHA" }, true },
+    ["one of RSA key exchange beside TLS 1.3"] = { { "AEAD-AES128-GCM-SHA256", "AES256-SHA" }, true },
+  } do
+    it(("ask for an RSA key with %s: %s"):format(title, tostring(case[2])), function()
+      local list = ffi.new("struct moon_str[?]", #case[1] + 1)
+      for i, name in ipairs(case[1]) do list[i - 1] = tls.str(name) end
+      assert.equal(case[2], C.moon_tls_ciphers_need_rsa(list, #case[1]))
+    end)
+  end
+
   it("knows the twenty-three names of the API", function()
     local names = { "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-CHACHA20-POLY1305", "ECDHE-RSA-AES128-GCM-SHA256",
       "ECDHE-RSA-CHACHA20-POLY1305", "ECDHE-ECDSA-AES256-GCM-SHA384", "ECDHE-RSA-AES256-GCM-SHA384", "ECDHE-ECDSA-AES128-SHA256",

@@ -46,13 +46,13 @@ local function mode_of(path)
 end
 
 -- { chain, key } or nil with the diagnostic.
-local function issue(ca, ...)
+local function issue_with(ca, rsa, ...)
   local names, list = { ... }, ffi.new("struct moon_str[128]")
   for i, name in ipairs(names) do list[i - 1] = tls.str(name) end
   local certificates, key, diag = ffi.new("struct moon_buf[1]"), ffi.new("struct moon_buf[1]"), tls.diag()
   C.moon_buf_init(certificates, 65536)
   C.moon_buf_init(key, 65536)
-  local code = C.moon_local_ca_issue(ca, list, #names, certificates, key, diag)
+  local code = C.moon_local_ca_issue(ca, list, #names, rsa, certificates, key, diag)
   local function text(buf) return buf[0].len > 0 and ffi.string(buf[0].data + buf[0].start, buf[0].len) or "" end
   local chain, private_key = text(certificates), text(key)
   C.moon_buf_free(certificates)
@@ -60,6 +60,8 @@ local function issue(ca, ...)
   if code == 0 then return { chain = chain, key = private_key } end
   return nil, tls.errors[code], tls.told(diag)
 end
+
+local function issue(ca, ...) return issue_with(ca, false, ...) end
 
 local function describe_certificate(pem, options)
   return certs.openssl(("x509 -noout %s -in %s"):format(options or "-text", certs.write(pem)))
@@ -187,6 +189,16 @@ describe("tls.local_ca", function()
       assert.matches("Extended Key Usage: \n%s+TLS Web Server Authentication\n", told)
       assert.matches("NIST CURVE: P%-256", told)
       assert.matches("Authority Key Identifier", told)
+    end)
+
+    it("gives them an RSA key where one is asked for, the same to all of them", function()
+      local first, second = assert(issue_with(ca, true, "a.test")), assert(issue_with(ca, true, "b.test"))
+      local told = describe_certificate(first.chain)
+      assert.matches("Public%-Key: %(2048 bit%)", told)
+      assert.matches("Digital Signature, Key Encipherment", told)
+      certs.openssl(("verify -purpose sslserver -verify_hostname a.test -CAfile %s %s"):format(root, certs.write(first.chain)))
+      assert.equal(first.key, second.key)
+      assert.is_truthy(tls.policy(first))
     end)
 
     it("lets them live for 397 days", function()
