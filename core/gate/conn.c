@@ -118,6 +118,16 @@ static void wait_for(struct moon_conn *conn, enum moon_conn_deadline what, uint6
         moon_deadline_set(&conn->worker->clock, &conn->deadline, ms);
 }
 
+/* Milliseconds: until it was idle for too long, or its client's certificate is not valid any more. */
+static uint64_t tunnel_may_last(const struct moon_conn *conn) {
+    uint64_t idle = conn->worker->options->timeouts.tunnel_idle;
+    int64_t now = moon_worker_now(conn->worker), until = conn->standing.until;
+    if (until <= now)
+        return 0;
+    uint64_t left = (uint64_t)(until - now);
+    return left < idle / 1000 ? left * 1000 : idle;
+}
+
 static void update_deadline(struct moon_conn *conn) {
     const struct moon_timeouts *timeouts = &conn->worker->options->timeouts;
     struct moon_request *request = conn->request;
@@ -130,7 +140,7 @@ static void update_deadline(struct moon_conn *conn) {
     } else if (conn->finishing) {
         wait_for(conn, MOON_WAIT_LINGER, LINGER_MS, false);
     } else if (conn->tunnel) {
-        wait_for(conn, MOON_WAIT_TUNNEL, timeouts->tunnel_idle, true);
+        wait_for(conn, MOON_WAIT_TUNNEL, tunnel_may_last(conn), true);
     } else if (request && !request->body.done && moon_request_takes_body(request)) {
         if (conn->waiting != MOON_WAIT_BODY)
             conn->mark = request->body.payload;
@@ -319,6 +329,11 @@ static void client_ended(struct moon_conn *conn) {
     }
 }
 
+static void remember_standing(struct moon_conn *conn) {
+    struct moon_str name = moon_conn_server_name(conn);
+    moon_recheck_remember(conn, name.len ? moon_snapshot_find(conn->worker->snapshot, name) : NULL, false);
+}
+
 static void take_cipher(struct moon_conn *conn, struct moon_str bytes) {
     struct moon_worker *worker = conn->worker;
     struct moon_tls_wire wire = {.in = bytes, .out = &worker->cipher_out};
@@ -336,6 +351,8 @@ static void take_cipher(struct moon_conn *conn, struct moon_str bytes) {
         }
         conn->established = true;
         moon_worker_count(worker, handshakes);
+        if (!conn->service->handler)
+            remember_standing(conn);
     }
     while (!conn->failed) {
         size_t got = 0;
@@ -452,7 +469,9 @@ static void on_deadline(struct moon_deadline *deadline) {
         break;
     case MOON_WAIT_TUNNEL:
         if (conn->request)
-            moon_request_client_gone(conn->request, "the tunnel was idle for too long");
+            moon_request_client_gone(conn->request, conn->standing.until <= moon_worker_now(conn->worker)
+                                                        ? "the client's certificate is not valid any more"
+                                                        : "the tunnel was idle for too long");
         conn->failed = true;
         break;
     case MOON_WAIT_LINGER:
@@ -509,6 +528,8 @@ void moon_conn_open(const struct moon_service *service, int fd, const struct moo
         conn->tls = moon_tls_session_accept(worker->acceptor, choose, conn);
         conn->failed = !conn->tls; /* never plain where TLS was meant */
     }
+    conn->checked = worker->serial;
+    conn->standing.until = INT64_MAX;
     moon_list_append(&worker->conns, &conn->link);
     worker->conn_count++;
     __atomic_store_n(&worker->tally.open, worker->conn_count, __ATOMIC_RELAXED);
@@ -526,7 +547,7 @@ void moon_conn_request_done(struct moon_conn *conn, bool keep) {
     conn->served = true;
     /* Lingering, since the client may be sending still (the next request, the end of a tunnel): closing a socket with unread bytes
      * is a reset, and what we sent last would be lost with it. */
-    if (!keep || conn->tunnel || conn->worker->draining)
+    if (!keep || conn->tunnel || conn->parting || conn->worker->draining)
         moon_conn_close_soon(conn, true);
 }
 
@@ -556,10 +577,10 @@ void moon_conn_close_if_idle(struct moon_conn *conn) {
     moon_conn_turn_end(conn);
 }
 
-void moon_conn_close_now(struct moon_conn *conn) {
+void moon_conn_close_now(struct moon_conn *conn, const char *why) {
     if (conn->dead)
         return;
     if (conn->request)
-        moon_request_client_gone(conn->request, "the gateway is closing");
+        moon_request_client_gone(conn->request, why);
     destroy(conn);
 }

@@ -8,6 +8,7 @@
 #define MOON_GATE_CONN_H
 
 #include "base/buf.h"
+#include "gate/recheck.h"
 #include "gate/worker.h"
 #include "net/stream.h"
 #include "tls/session.h"
@@ -46,6 +47,7 @@ struct moon_conn {
     bool established;
     bool tunnel;
     bool ended;      /* the client has sent its last byte */
+    bool parting;    /* no further request: its client has lost what it had (gate/recheck.h) */
     bool close_soon; /* after what is under way, and once everything is out */
     bool linger;     /* there may be unread bytes: read and drop for a while, so that the client gets our answer */
     bool finishing;  /* close_notify and FIN are sent or queued */
@@ -56,6 +58,8 @@ struct moon_conn {
     /* What the Host of the next request is compared with, valid while the worker's serial is `sni_serial`. */
     const struct moon_host *sni_host;
     uint64_t sni_serial;
+    struct moon_standing standing;
+    uint64_t checked; /* the worker's serial when the standing was compared */
     struct moon_forwarded_certificate *forwarded; /* gate/forward_certificate.c; NULL while nothing was forwarded */
 };
 
@@ -81,10 +85,10 @@ void moon_conn_begin_tunnel(struct moon_conn *conn);
 void moon_conn_abort(struct moon_conn *conn, bool reset);
 /* Close once everything is out; with `linger` what the client still sends is read and dropped for a while. Within a turn. */
 void moon_conn_close_soon(struct moon_conn *conn, bool linger);
-/* Nothing is under way: closes now, politely. Used when draining. */
+/* Nothing is under way: closes now, politely. Outside of any turn. */
 void moon_conn_close_if_idle(struct moon_conn *conn);
-/* Ends it and what is under way, at once. Outside of any turn. */
-void moon_conn_close_now(struct moon_conn *conn);
+/* Ends it and what is under way, at once; `why` (constant) goes into its record. Outside of any turn. */
+void moon_conn_close_now(struct moon_conn *conn, const char *why);
 /* The normalised SNI; {NULL,0} without. */
 struct moon_str moon_conn_server_name(const struct moon_conn *conn);
 

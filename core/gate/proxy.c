@@ -219,6 +219,11 @@ static void start_answer(struct moon_request *request, struct moon_http_head *an
     bool has_date;
     bool old_client = request->minor_version == 0;
     bool upgraded = head->status == 101;
+    if (upgraded && conn->parting) { /* while the origin was asked */
+        moon_origin_return(&exchange->origin, false);
+        moon_respond_page(request, 403, "the client is not trusted any more", false);
+        return;
+    }
     if (conn->worker->hooks->response && !conn->worker->hooks->response(conn->worker->script, request, answer)) {
         moon_origin_return(&exchange->origin, false);
         moon_respond_page(request, 500, "a policy failed", true);
@@ -228,7 +233,7 @@ static void start_answer(struct moon_request *request, struct moon_http_head *an
     if (head->framing == MOON_HTTP_CHUNKED || head->framing == MOON_HTTP_UNTIL_CLOSE)
         exchange->to_client = old_client ? MOON_HTTP_UNTIL_CLOSE : MOON_HTTP_CHUNKED;
     request->answer_framed = exchange->to_client != MOON_HTTP_UNTIL_CLOSE;
-    if (!request->body.done || conn->worker->draining)
+    if (!request->body.done || conn->parting || conn->worker->draining)
         request->keep_alive = false;
     bool keep = request->keep_alive && request->answer_framed;
 

@@ -164,7 +164,9 @@ static bool can_drop_body(const struct moon_request *request) {
 }
 
 bool moon_request_can_keep(const struct moon_request *request) {
-    return request->keep_alive && (request->body.done || can_drop_body(request)) && !request->conn->worker->draining;
+    const struct moon_conn *conn = request->conn;
+    return request->keep_alive && (request->body.done || can_drop_body(request)) && !conn->parting &&
+           !conn->worker->draining;
 }
 
 void moon_request_finish(struct moon_request *request, bool keep) {
@@ -582,6 +584,8 @@ static void route(struct moon_request *request, struct moon_str user_agent) {
     }
     if (!pass_rules(request, host, user_agent))
         return;
+    if (worker->head.upgrade_websocket)
+        moon_recheck_remember(conn, host, true);
     if (worker->hooks->request && worker->hooks->request(worker->script, request) != MOON_STEP_ON)
         return;
     hand_on(request, host);

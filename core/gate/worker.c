@@ -11,6 +11,7 @@
 #include "gate/admission.h"
 #include "gate/conn.h"
 #include "gate/origin.h"
+#include "gate/recheck.h"
 #include "gate/request.h"
 #include "http/write.h"
 #include "tls/crypto.h"
@@ -121,6 +122,8 @@ int moon_worker_init(struct moon_worker *worker, struct moon_gateway *gateway, u
     if (!loop)
         rc = uv_loop_init(&worker->own_loop);
     if (rc == 0)
+        rc = moon_recheck_open(worker);
+    if (rc == 0)
         rc = moon_mailbox_open(&worker->mailbox, worker->loop, receive, worker);
     if (rc) {
         moon_diag_set(diag, "worker", "cannot create an event loop: %s", uv_strerror(rc));
@@ -195,6 +198,7 @@ int moon_worker_adopt(struct moon_worker *worker, struct moon_snapshot *snapshot
     __atomic_store_n(&worker->generation, moon_snapshot_generation(snapshot), __ATOMIC_RELEASE);
     worker->serial++; /* what connections looked up in the former one counts no more */
     moon_snapshot_unref(&former);
+    moon_recheck_begin(worker);
     if (!worker->draining)
         moon_worker_listen(worker);
     return 0;
@@ -227,9 +231,10 @@ void moon_worker_close(struct moon_worker *worker) {
     moon_worker_drain(worker);
     for (struct moon_link *link = worker->conns.next, *next; link != &worker->conns; link = next) {
         next = link->next;
-        moon_conn_close_now(MOON_LINKED(link, struct moon_conn, link));
+        moon_conn_close_now(MOON_LINKED(link, struct moon_conn, link), "the gateway is closing");
     }
     moon_origin_pools_close(worker);
+    moon_recheck_close(worker);
     moon_clock_close(&worker->clock);
     moon_mailbox_close(&worker->mailbox);
     if (worker->loop != &worker->own_loop) /* else the end of its thread is what counts */

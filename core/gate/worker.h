@@ -70,7 +70,8 @@ struct moon_worker {
     struct moon_facts facts;
     struct moon_verdict verdict;
 
-    struct moon_link conns;    /* all client connections */
+    struct moon_link conns;    /* all client connections, newcomers last */
+    uv_idle_t recheck;         /* gate/recheck.c; runs while connections are to be looked at */
     struct moon_link requests; /* spare request structs */
     unsigned spare_requests;
     unsigned conn_count;

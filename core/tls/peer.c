@@ -94,6 +94,10 @@ void moon_peer_facts(struct moon_peer *peer, struct moon_trust *trust, int64_t n
     facts->peer = peer;
 }
 
+int64_t moon_peer_valid_until(const struct moon_peer *peer) {
+    return peer->last.ok ? peer->last.not_after : INT64_MAX;
+}
+
 static struct moon_texts *texts_of(struct moon_peer *peer) {
     if (!peer->texts)
         peer->texts = moon_texts_new(peer->leaf, peer->chain);

@@ -44,6 +44,10 @@ void moon_peer_present(struct moon_peer *peer, X509 *leaf, STACK_OF(X509) *chain
 void moon_peer_facts(struct moon_peer *peer, struct moon_trust *trust, int64_t now,
                      struct moon_certificate_facts *facts);
 
+/* UNIX seconds from which on what moon_peer_facts found last does not hold any more: the first end of validity on the path,
+ * revocation lists included. INT64_MAX when it was not verified. */
+int64_t moon_peer_valid_until(const struct moon_peer *peer);
+
 /* Texts and lists of what was presented (tls/texts.h). `peer` NULL, or nothing presented: an empty text, an empty
  * list. The views are valid as long as the peer, those of the issuer's values until they are asked for again.
  * moon_peer_text returns 1 when there is a text, but too large to be shown. */

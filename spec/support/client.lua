@@ -382,6 +382,13 @@ end
 
 function Session:get(target, options) return self:request("GET", target, options) end
 
+--- For connections that a change may have closed: the status of the answer to a GET, or "closed" instead of one.
+---@return integer|string
+function Session:status_or_closed(target, options)
+  local response = self:get(target, options)
+  return response and response.status or "closed"
+end
+
 --- Is the connection closed by the other side, with nothing left to read? Waits for it as long as the timeout.
 ---@return boolean closed
 ---@return string|nil what came instead

@@ -447,9 +447,10 @@ describe("a client's connection", function()
   it("sees what is published from its next request on", function()
     local client = gateway:connect { tls = true, sni = "a.test" }
     assert.equal(NO_ORIGIN, client:get("/", { host = "b.test" }).status)
-    gateway:publish { ["b.test"] = { trust = gate.trust(certs.ca("Late guard").pem) } }
+    local served = { origin = origin.port }
+    gateway:publish { ["a.test"] = served, ["b.test"] = { trust = gate.trust(certs.ca("Late guard").pem) } }
     assert.equal(421, client:get("/", { host = "b.test" }).status)
-    gateway:publish { ["b.test"] = {} }
+    gateway:publish { ["a.test"] = served, ["b.test"] = {} }
     assert.equal(NO_ORIGIN, client:get("/", { host = "b.test" }).status)
   end)
 end)

@@ -179,10 +179,10 @@ describe("the client's certificate at the origin", function()
     connection:close()
   end)
 
-  it("is told of anew once it is revoked, on a connection that stays open", function()
+  it("is told of anew once it is trusted, on a connection that stays open", function()
     local trust, denied = gate.trust(issuing.pem), gate.trust(issuing.pem, known.sha256)
     local behind = gate.origin()
-    local own = gate.start { hosts = { ["a.test"] = { origin = behind.port, trust = trust, forward = FIELDS + CLOUDFLARE } } }
+    local own = gate.start { hosts = { ["a.test"] = { origin = behind.port, trust = denied, forward = FIELDS + CLOUDFLARE } } }
     local connection = own:connect { tls = true, sni = "a.test", cert = client.chain_path, key = client.key_path }
     local function asked()
       connection:send "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n"
@@ -193,11 +193,13 @@ describe("the client's certificate at the origin", function()
       peer:close()
       return values
     end
-    assert.equal(known.sha256, asked()["cf-client-cert-sha256"])
-    own:publish { ["a.test"] = { origin = behind.port, trust = denied, forward = FIELDS + CLOUDFLARE } }
     local values = asked()
     assert.equal("true", values["cf-cert-revoked"])
     assert.is_nil(values["cf-client-cert-sha256"])
+    own:publish { ["a.test"] = { origin = behind.port, trust = trust, forward = FIELDS + CLOUDFLARE } }
+    values = asked()
+    assert.equal("false", values["cf-cert-revoked"])
+    assert.equal(known.sha256, values["cf-client-cert-sha256"])
     connection:close()
     own:close()
     behind:close()
