@@ -16,7 +16,8 @@
 --   trust_options | nil, what is revoked: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" } or { sha256 =
 --     that of the certificate itself }, … } | nil, crls = { { ca = PEM text, text = base64, soft }, … } | nil }
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil, addresses = literals to connect to | nil,
---     request_name = true | nil: each request's host is the name for TLS }
+--     request_name = true | nil: each request's host is the name for TLS, shared_client = true | nil: what is presented is
+--     the gateway's own certificate }
 --   client_certificate (what we present): { certificates = PEM, private_key = sealed text, context = its row }
 --   rules[i]: { id, ref, action, expression, enabled, action_parameters | nil, logging = false | nil }: the entry point of
 --     the zone; account_rules (that of its account) and firewall_rules are lists of the same kind and are run before it

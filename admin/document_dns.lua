@@ -46,7 +46,7 @@ end
 ---@return table<string, table> origins by hostname, a wildcard as it is written
 function M.build(tx, zone)
   local records, origins, made = records_of(tx, zone.id), {}, {}
-  local mode = next(records) and setting.of_zone(tx, zone.id).ssl
+  local mode = next(records) and setting.value(tx, zone.id, "ssl")
   for hostname, record in pairs(records) do
     local addresses = record.proxied and target_of(records, record)
     if addresses then

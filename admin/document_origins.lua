@@ -3,11 +3,12 @@
 --
 -- Called by admin/document.lua inside its transaction. An origin that somebody has named for a name goes before what DNS
 -- records say about the same name (moongate.admin.document_dns). Toward an origin over TLS the certificate of the very hostname
--- goes before the one that the origin itself names, and that before the zone's (authenticated origin pulls). Equal
--- origins are one shared table.
+-- goes before the one that the origin itself names, that before the zone's, and that before the gateway's own, for
+-- zones that have it switched on (authenticated origin pulls). Equal origins are one shared table.
 
 local document_dns = require "moongate.admin.document_dns"
 local secrets = require "moongate.admin.secrets"
+local setting = require "moongate.admin.setting"
 
 local M = {}
 
@@ -67,6 +68,9 @@ function M.origin_for(origins, name)
   return parent and origins["*." .. parent] or origins["*"]
 end
 
+-- Stands for the gateway's own certificate, which is in no store.
+local SHARED = {}
+
 -- The same origin with another certificate; one table for each pair.
 local function presenter()
   local made = {}
@@ -75,7 +79,7 @@ local function presenter()
     if not made[origin][client] then
       local copy = {}
       for key, value in pairs(origin) do copy[key] = value end
-      copy.client_certificate = client
+      if client == SHARED then copy.shared_client = true else copy.client_certificate = client end
       made[origin][client] = copy
     end
     return made[origin][client]
@@ -90,6 +94,7 @@ end
 function M.build(tx, zone)
   local origins, pulls, of_zone = origins_by_pattern(tx, zone.id), pulls_by_host(tx, zone.id), pull_of_zone(tx, zone.id)
   for name, origin in pairs(document_dns.build(tx, zone)) do origins[name] = origins[name] or origin end
+  local shared = setting.value(tx, zone.id, "tls_client_auth") == "on" and SHARED or nil
   local names, with = {}, presenter()
   for _, set in ipairs { origins, pulls } do
     for name in pairs(set) do names[name] = true end
@@ -97,7 +102,7 @@ function M.build(tx, zone)
   return names, function(name)
     local origin = M.origin_for(origins, name)
     if not origin then return nil end
-    local client = pulls[name] or origin.client_certificate or of_zone
+    local client = pulls[name] or origin.client_certificate or of_zone or shared
     if client == origin.client_certificate or origin.url:sub(1, 8) ~= "https://" then return origin end
     return with(origin, client)
   end

@@ -147,6 +147,17 @@ function M.default_of(setting)
   return json.array {}
 end
 
+--- One setting of a zone.
+---@param tx table
+---@param zone_id string
+---@param id string
+---@return any
+function M.value(tx, zone_id, id)
+  local row = tx:one("SELECT value FROM zone_settings WHERE zone_id = ? AND id = ?", zone_id, id)
+  if row then return M.decode(row.value) end
+  return M.default_of(M.by_id[id])
+end
+
 --- All settings of a zone by id, with the defaults of those that were never changed.
 ---@param tx table
 ---@param zone_id string

@@ -199,8 +199,9 @@ local function build_origin(texts, origin)
   local client = terms.client
   client.certificates, client.sealed, client.context = view(texts[5]), view(texts[6]), view(texts[7])
   terms.addresses, terms.verify, terms.request_name = view(texts[8]), origin.verify ~= false, origin.request_name == true
+  terms.shared_client = origin.shared_client == true
   local out = ffi.new("struct moon_origin_terms *[1]")
-  if C.moon_ffi_origin_new(out, terms, secrets.ring(), diag) ~= 0 then
+  if C.moon_ffi_origin_new(out, attached(), terms, secrets.ring(), diag) ~= 0 then
     return refused()
   end
   return ffi.gc(out[0], C.moon_ffi_origin_free)
@@ -213,7 +214,8 @@ local function origin_of(origin)
     text_of(client.certificates), text_of(client.private_key), text_of(client.context),
     table.concat(origin.addresses or {}, ","),
   }
-  local key = ("%s\0%s\0%s"):format(table.concat(texts, "\0"), origin.verify ~= false, origin.request_name == true)
+  local key = ("%s\0%s\0%s\0%s"):format(table.concat(texts, "\0"), origin.verify ~= false, origin.request_name == true,
+    origin.shared_client == true)
   local found, err = origins[key], nil
   if not found then
     found, err = build_origin(texts, origin)

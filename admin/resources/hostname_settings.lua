@@ -96,7 +96,7 @@ local function obstacle(context, hostname, value)
   if id == "ciphers" and #value > 0 and has_only_wildcards(context, hostname) then
     return errors.fail_at("/value", "hostname_setting_wildcard", hostname)
   end
-  if id == "min_tls_version" and value == "1.3" and setting.of_zone(context.tx, context.zone.id).tls_1_3 == "off" then
+  if id == "min_tls_version" and value == "1.3" and setting.value(context.tx, context.zone.id, "tls_1_3") == "off" then
     return errors.fail_at("/value", "hostname_setting_value", id, "TLS 1.3 is off in the zone: no client could connect")
   end
 end

@@ -251,8 +251,8 @@ void moon_ffi_policy_free(struct moon_tls_policy *policy) {
 
 /* ---- what will be served ---- */
 
-int moon_ffi_origin_new(struct moon_origin_terms **out, const struct moon_ffi_origin *origin, struct moon_keyring *ring,
-                        struct moon_diag *diag) {
+int moon_ffi_origin_new(struct moon_origin_terms **out, struct moon_control *control,
+                        const struct moon_ffi_origin *origin, struct moon_keyring *ring, struct moon_diag *diag) {
     struct open_key key;
     *out = NULL;
     int rc = open_key(&key, ring, &origin->client, diag);
@@ -267,6 +267,8 @@ int moon_ffi_origin_new(struct moon_origin_terms **out, const struct moon_ffi_or
         .private_key = moon_str(key.room, key.len),
         .verify = origin->verify,
     };
+    if (!rc && origin->shared_client && !options.certificates.len)
+        rc = moon_local_ca_client(control->local_ca, &options.certificates, &options.private_key, diag);
     if (!rc)
         rc = moon_origin_terms_new(out, &options, diag);
     close_key(&key);

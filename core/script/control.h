@@ -123,12 +123,14 @@ struct moon_ffi_origin {
     struct moon_str addresses; /* IP literals with commas between */
     struct moon_str ca;
     struct moon_ffi_identity client; /* what we present */
+    bool shared_client;              /* without one: the certificate that the local CA made for the gateway itself */
     bool verify;
     bool request_name;
 };
 /* `ring` may be NULL while there are no keys: whatever has a sealed one is refused. */
-MOON_FFI int moon_ffi_origin_new(struct moon_origin_terms **out, const struct moon_ffi_origin *origin,
-                                 struct moon_keyring *ring, struct moon_diag *diag);
+MOON_FFI int moon_ffi_origin_new(struct moon_origin_terms **out, struct moon_control *control,
+                                 const struct moon_ffi_origin *origin, struct moon_keyring *ring,
+                                 struct moon_diag *diag);
 MOON_FFI void moon_ffi_origin_free(struct moon_origin_terms *origin);
 
 /* gate/snapshot.h: new, add each host, seal; then never changed. */

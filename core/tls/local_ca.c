@@ -21,6 +21,8 @@
 #define DAY 86400
 #define CA_DAYS 3650
 #define LEAF_DAYS 397
+#define CLIENT_RENEWAL (90 * DAY)
+#define CLIENT_NAME "Moongate origin pull"
 #define RSA_BITS 2048
 #define BACKDATE 3600 /* for clients whose clocks are behind ours */
 
@@ -29,6 +31,8 @@ struct moon_local_ca {
     EVP_PKEY *key;
     EVP_PKEY *rsa; /* of all server certificates with such a key; NULL until the first */
     int64_t not_after;
+    struct moon_buf client, client_key; /* PEM, of the certificate toward origins; empty until the first */
+    int64_t client_issued;
 };
 
 /* Certificates */
@@ -127,13 +131,17 @@ static EVP_PKEY *leaf_key(struct moon_local_ca *ca, bool rsa) {
     return ca->rsa;
 }
 
-int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count, bool rsa,
-                        struct moon_buf *certificates, struct moon_buf *private_key, struct moon_diag *diag) {
+/* What a leaf is for. Without names it carries its common name alone. */
+struct order {
+    const struct moon_str *names;
+    size_t count;
+    const char *common_name;
+    const char *usage, *purpose; /* in the words of OpenSSL's configuration */
+};
+
+static int issue(struct moon_local_ca *ca, EVP_PKEY *key, const struct order *order, struct moon_buf *certificates,
+                 struct moon_buf *private_key, struct moon_diag *diag) {
     int64_t now = (int64_t)time(NULL), until = now - BACKDATE + (int64_t)LEAF_DAYS * DAY;
-    if (count == 0 || count > NAMES_MAX) {
-        moon_diag_set(diag, "names", "a certificate carries 1 to %d names", NAMES_MAX);
-        return MOON_EREFUSED;
-    }
     if (now >= ca->not_after) {
         moon_diag_set(diag, "local CA", "the local CA has expired");
         return MOON_EREFUSED;
@@ -141,20 +149,18 @@ int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, 
     if (until > ca->not_after)
         until = ca->not_after;
     int rc = MOON_ENOMEM;
-    /* With RSA the suites without forward secrecy, whose clients encrypt to the key, may have been chosen. */
-    const char *usage = rsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature";
     X509 *leaf = X509_new();
-    EVP_PKEY *key = leaf_key(ca, rsa);
     if (!leaf || !key || !X509_set_version(leaf, X509_VERSION_3) || !moon_issue_serial(leaf) ||
         !moon_issue_validity(leaf, now - BACKDATE, until) ||
-        !X509_set_issuer_name(leaf, X509_get_subject_name(ca->certificate)) || !X509_set_pubkey(leaf, key))
+        !X509_set_issuer_name(leaf, X509_get_subject_name(ca->certificate)) || !X509_set_pubkey(leaf, key) ||
+        (order->common_name && !moon_issue_common_name(X509_get_subject_name(leaf), order->common_name)))
         goto out;
-    if ((rc = add_names(leaf, names, count, diag)) != 0)
+    if (order->count && (rc = add_names(leaf, order->names, order->count, diag)) != 0)
         goto out;
     rc = MOON_ENOMEM;
     if (!moon_issue_extension(leaf, ca->certificate, NID_basic_constraints, "critical,CA:FALSE") ||
-        !moon_issue_extension(leaf, ca->certificate, NID_key_usage, usage) ||
-        !moon_issue_extension(leaf, ca->certificate, NID_ext_key_usage, "serverAuth") ||
+        !moon_issue_extension(leaf, ca->certificate, NID_key_usage, order->usage) ||
+        !moon_issue_extension(leaf, ca->certificate, NID_ext_key_usage, order->purpose) ||
         !moon_issue_extension(leaf, ca->certificate, NID_subject_key_identifier, "hash") ||
         !moon_issue_extension(leaf, ca->certificate, NID_authority_key_identifier, "keyid:always") ||
         !X509_sign(leaf, ca->key, EVP_sha256()))
@@ -165,8 +171,59 @@ int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, 
 out:
     moon_crypto_forget_errors();
     X509_free(leaf);
+    return rc;
+}
+
+int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count, bool rsa,
+                        struct moon_buf *certificates, struct moon_buf *private_key, struct moon_diag *diag) {
+    /* With RSA the suites without forward secrecy, whose clients encrypt to the key, may have been chosen. */
+    const struct order order = {
+        .names = names,
+        .count = count,
+        .usage = rsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature",
+        .purpose = "serverAuth",
+    };
+    if (count == 0 || count > NAMES_MAX) {
+        moon_diag_set(diag, "names", "a certificate carries 1 to %d names", NAMES_MAX);
+        return MOON_EREFUSED;
+    }
+    EVP_PKEY *key = leaf_key(ca, rsa);
+    int rc = issue(ca, key, &order, certificates, private_key, diag);
     EVP_PKEY_free(key);
     return rc;
+}
+
+static void forget_client(struct moon_local_ca *ca) {
+    if (ca->client_key.data)
+        OPENSSL_cleanse(ca->client_key.data, ca->client_key.capacity);
+    moon_buf_free(&ca->client_key);
+    moon_buf_free(&ca->client);
+}
+
+int moon_local_ca_client(struct moon_local_ca *ca, struct moon_str *certificates, struct moon_str *private_key,
+                         struct moon_diag *diag) {
+    static const struct order order = {
+        .common_name = CLIENT_NAME,
+        .usage = "critical,digitalSignature",
+        .purpose = "clientAuth",
+    };
+    int64_t now = (int64_t)time(NULL);
+    if (!ca->client.len || now - ca->client_issued >= CLIENT_RENEWAL) {
+        forget_client(ca);
+        moon_buf_init(&ca->client, FILE_BYTES);
+        moon_buf_init(&ca->client_key, FILE_BYTES);
+        EVP_PKEY *key = EVP_EC_gen("P-256");
+        int rc = issue(ca, key, &order, &ca->client, &ca->client_key, diag);
+        EVP_PKEY_free(key);
+        if (rc) {
+            forget_client(ca);
+            return rc;
+        }
+        ca->client_issued = now;
+    }
+    *certificates = moon_buf_view(&ca->client);
+    *private_key = moon_buf_view(&ca->client_key);
+    return 0;
 }
 
 /* Files */
@@ -256,5 +313,6 @@ void moon_local_ca_close(struct moon_local_ca **ca) {
     X509_free(gone->certificate);
     EVP_PKEY_free(gone->key);
     EVP_PKEY_free(gone->rsa);
+    forget_client(gone);
     free(gone);
 }

@@ -1,7 +1,7 @@
-/* tls/local_ca.h — the gateway's own CA for server certificates, so that a first run needs no setup: where no
- * uploaded certificate covers a name, one signed by this CA does. Lives in data_dir/local-ca.pem and local-ca.key
- * (0600), made on the first start. Control thread only. It never signs anything but server certificates (EKU
- * serverAuth). */
+/* tls/local_ca.h — the gateway's own CA, so that a first run needs no setup: where no uploaded certificate covers a
+ * name, one signed by this CA does; and the certificate that the gateway itself presents to origins is of it. Lives in
+ * data_dir/local-ca.pem and local-ca.key (0600), made on the first start. Control thread only. It never signs anything
+ * but server certificates (EKU serverAuth) and that one client certificate (EKU clientAuth). */
 #ifndef MOON_TLS_LOCAL_CA_H
 #define MOON_TLS_LOCAL_CA_H
 
@@ -26,5 +26,10 @@ void moon_local_ca_close(struct moon_local_ca **ca);
  * `private_key`. */
 int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count, bool rsa,
                         struct moon_buf *certificates, struct moon_buf *private_key, struct moon_diag *diag);
+
+/* The gateway's certificate toward origins (PEM, leaf and CA) and its key: made when it is first asked for, and anew
+ * when it is older than 90 days. Borrowed until the next call. */
+int moon_local_ca_client(struct moon_local_ca *ca, struct moon_str *certificates, struct moon_str *private_key,
+                         struct moon_diag *diag);
 
 #endif

@@ -37,6 +37,34 @@ describe("moongate.admin.resources.origin_pulls", function()
     end
   end
 
+  describe("of the gateway itself", function()
+    local function host(name)
+      for _, entry in ipairs(gate.control.served["heron.test"].hosts) do
+        if entry.name == name then return entry end
+      end
+    end
+    local function switch(value)
+      assert.equal(200, gate:call("PATCH", "/zones/" .. zone.id .. "/settings/tls_client_auth", { value = value }).status)
+    end
+
+    it("are presented to origins over TLS while tls_client_auth is on and there is no other", function()
+      gate:call("PUT", "/zones/" .. zone.id .. "/moongate/origins/plain.heron.test", { url = "http://origin.test" })
+      assert.is_nil(host("*").origin.shared_client)
+      switch "on"
+      assert.is_true(host("*").origin.shared_client)
+      assert.is_nil(host("*").origin.client_certificate)
+      assert.is_nil(host("plain.heron.test").origin.shared_client)
+      upload(one)
+      enable(true)
+      assert.is_nil(host("*").origin.shared_client)
+      assert.truthy(host("*").origin.client_certificate)
+      enable(false)
+      assert.is_true(host("*").origin.shared_client)
+      switch "off"
+      assert.is_nil(host("*").origin.shared_client)
+    end)
+  end)
+
   describe("certificates", function()
     for kind, path in pairs { zone = "", hostname = "/hostnames/certificates" } do
       describe("of a " .. kind, function()
