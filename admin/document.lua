@@ -14,7 +14,7 @@
 --   tls of the document and of hosts[i] | nil: { min_version | nil, tls_1_3 = "off" | nil, ciphers | nil }; a host's go
 --     before the zone's, member by member
 --   trust_options | nil, what is revoked: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" } or { sha256 =
---     that of the certificate itself }, … } | nil, crls = { { ca = PEM text, text = base64, soft }, … } | nil }
+--     that of the certificate itself }, … } | nil, crls = { { ca = PEM text, text = base64, digest, soft }, … } | nil }
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil, addresses = literals to connect to | nil,
 --     request_name = true | nil: each request's host is the name for TLS, shared_client = true | nil: what is presented is
 --     the gateway's own certificate }

@@ -59,10 +59,10 @@ end
 -- The revocation lists of the CAs that the zone has hostnames with.
 local function lists_of(tx, zone_id)
   local lists = {}
-  for index, row in ipairs(tx:all("SELECT c.certificates AS ca, l.list AS list, l.soft AS soft FROM revocation_lists l "
+  for index, row in ipairs(tx:all("SELECT c.certificates AS ca, l.list AS list, l.digest AS digest, l.soft AS soft FROM revocation_lists l "
       .. "JOIN mtls_certificates c ON c.id = l.certificate_id WHERE l.certificate_id " .. OF_ZONE
       .. " ORDER BY l.certificate_id", zone_id)) do
-    lists[index] = { ca = row.ca, text = row.list, soft = row.soft == 1 }
+    lists[index] = { ca = row.ca, text = row.list, digest = row.digest, soft = row.soft == 1 }
   end
   return lists
 end

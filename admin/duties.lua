@@ -15,7 +15,7 @@ local M = {}
 
 --- All of them.
 ---@type moongate.admin.duty[]
-M.ALL = {}
+M.ALL = { require "moongate.admin.crl_refresh" }
 
 local Duties = {}
 Duties.__index = Duties

@@ -50,8 +50,9 @@ local function packers(control)
     if not crls then return options end
     local copy = json.object { denials = options.denials, crls = json.array {} }
     for index, list in ipairs(crls) do
+      lists[list.digest] = list.text
       copy.crls[index] = json.object {
-        ca = named(certificates, list.ca, list.ca), text = named(lists, list.text, list.text), soft = list.soft,
+        ca = named(certificates, list.ca, list.ca), digest = list.digest, soft = list.soft,
       }
     end
     return copy
@@ -154,7 +155,7 @@ end
 local function unpack_options(document, certificates, texts)
   for _, list in ipairs(document.trust_options and document.trust_options.crls or {}) do
     list.ca = certificates[list.ca] or error("the CA of a revocation list is missing", 0)
-    list.text = texts[list.text] or error("a revocation list is missing", 0)
+    list.text = texts[list.digest] or error("a revocation list is missing", 0)
   end
 end
 

@@ -9,7 +9,7 @@ local stamp = require "moongate.admin.stamp"
 
 local M = {}
 
-M.BYTES = 10 * 1024 * 1024 -- MOON_CRL_BYTES of core/tls/crl.h
+M.TEXT_BYTES = 15 * 1024 * 1024 -- MOON_CRL_BYTES of core/tls/crl.h, in base64 with line ends
 M.COLUMNS = "certificate_id, digest, authority, issuer, entries, this_update, next_update, soft, url, refresh_minutes, "
   .. "last_refresh, last_error, warned, created_on, modified_on"
 
@@ -30,7 +30,21 @@ local function stored_form(control, text)
   return (inside:gsub("%s+", ""))
 end
 
---- Reads a list.
+local FETCH_MS = 60 * 1000
+
+--- Fetches what lies at an address. Waits: only from a task.
+---@param control table
+---@param url string
+---@return string|nil text
+---@return string|nil reason
+function M.fetch(control, url)
+  local answer, diag = control.outgoing { url = url, timeout_ms = FETCH_MS, max_bytes = M.TEXT_BYTES }
+  if not answer then return nil, diag.text end
+  if answer.status ~= 200 then return nil, ("the answer has status %d"):format(answer.status) end
+  return answer.body
+end
+
+--- Reads a list. Waits: only from a task.
 ---@param control table
 ---@param certificates string PEM of the CA, or of several, of which one issued the list
 ---@param text string PEM, DER or its base64
@@ -65,6 +79,18 @@ function M.is_older(list, before)
   return before ~= nil and before.authority == list.authority and list.this_update < before.this_update
 end
 
+--- When a list is to be fetched again: in time, and shortly before it ends.
+---@param list { next_update: string|nil }
+---@param refresh_minutes integer
+---@param now number
+---@return string
+function M.due(list, refresh_minutes, now)
+  local at = now + 60 * refresh_minutes
+  local ends = list.next_update and stamp.read(list.next_update)
+  if ends and ends > now then at = math.min(at, math.max(ends - 300, now + 60)) end
+  return stamp.micros(at)
+end
+
 ---@param tx table
 ---@param certificate_id string
 ---@return table|nil row without the list itself
@@ -78,8 +104,8 @@ end
 ---@param list moongate.admin.revocation_list
 ---@param terms { soft: boolean, url: string|nil, refresh_minutes: integer|nil, now: number, created_on: string|nil }
 function M.keep(tx, certificate_id, list, terms)
-  local at, due = stamp.micros(terms.now), nil
-  if terms.url then due = stamp.micros(terms.now + 60 * terms.refresh_minutes) end
+  local at = stamp.micros(terms.now)
+  local due = terms.url and M.due(list, terms.refresh_minutes, terms.now)
   assert(tx:run("DELETE FROM revocation_lists WHERE certificate_id = ?", certificate_id))
   assert(tx:run("INSERT INTO revocation_lists (certificate_id, list, digest, authority, issuer, entries, this_update, "
     .. "next_update, soft, url, refresh_minutes, next_refresh, last_refresh, created_on, modified_on) "

@@ -170,11 +170,12 @@ function M.match_key(pem, private_key)
   return true
 end
 
---- What a revocation list says about itself; refused when it is none of that CA's (core/tls/crl.h says what else is).
+--- What a revocation list says about itself; refused when it is none of that CA's (core/tls/crl.h says what else is). Read
+--- on another thread, for a large one takes a while: only from a task.
 ---@param list moongate.trust_sets.Crl
 ---@return moongate.trust_sets.CrlFacts|nil
 ---@return moongate.control.Diagnostic|nil
-M.revocation_list = trust_sets.describe
+M.revocation_list = trust_sets.read
 
 --- Base64 in one line, of at most ten MiB.
 ---@param bytes string

@@ -18,7 +18,7 @@ local TIMEOUT_MS, BODY_BYTES = 10000, 1024 * 1024
 
 local control -- struct moon_control *, once attached
 local terms = { allow_local = false } -- of every request, as configured
-local tasks = {} -- number of an errand → the coroutine that waits for it
+local tasks = {} -- number of an errand → { the coroutine that waits for it, the function that says what came of it }
 
 --- Gives this module the core's side. Once per state.
 ---@param pointer ffi.cdata*  struct moon_control *
@@ -36,10 +36,20 @@ local function text(part)
   return ffi.string(part.data, part.len)
 end
 
-local function wait(id)
+local function wait(id, outcome_of)
   local task = coroutine.running()
-  tasks[tonumber(id)] = task
+  tasks[tonumber(id)] = { task, outcome_of }
   return coroutine.yield()
+end
+
+local function must_be_task()
+  if not coroutine.running() then error("only a task can wait", 3) end
+end
+
+-- What came of a request that is done.
+local function answer_of(outcome)
+  if outcome.status == 0 then return reach.refusal("", text(outcome.failure)) end
+  return { status = tonumber(outcome.status), body = text(outcome.body) }
 end
 
 ---@class moongate.errands.Request
@@ -57,7 +67,7 @@ end
 ---@return { status: integer, body: string }|nil
 ---@return moongate.control.Diagnostic|nil  where: the part of the request that is wrong, "errands" (too many), or "" (no answer)
 function M.request(request)
-  if not coroutine.running() then error("only a task can wait", 2) end
+  must_be_task()
   local lines = {}
   for name, value in pairs(request.headers or {}) do lines[#lines + 1] = name .. ": " .. value end
   local given, headers = ffi.new("struct moon_ffi_request"), views(lines)
@@ -68,21 +78,25 @@ function M.request(request)
   given.allow_local = terms.allow_local
   local id = C.moon_ffi_errand_request(control, given, diag)
   if id == 0 then return refused() end
-  return wait(id)
+  return wait(id, answer_of)
 end
 
--- What came of an errand that is done, as its task gets it; the errand is over.
-local function outcome_of(id)
-  local outcome = ffi.new("struct moon_ffi_outcome")
-  if not C.moon_ffi_errand_outcome(control, id, outcome) then error("an errand that is not done came back", 0) end
-  local answer, failure
-  if outcome.status == 0 then
-    answer, failure = reach.refusal("", text(outcome.failure))
-  else
-    answer = { status = tonumber(outcome.status), body = text(outcome.body) }
-  end
-  C.moon_ffi_errand_end(control, id)
-  return answer, failure
+local function crl_of(_, id)
+  local out = ffi.new("struct moon_crl *[1]")
+  if C.moon_ffi_errand_crl_take(control, id, out, diag) ~= 0 then return refused() end
+  return ffi.gc(out[0], C.moon_ffi_crl_free)
+end
+
+--- Has a revocation list read and checked on another thread, and waits for it. Only from a task.
+---@param crl string PEM, DER or its base64
+---@param issuer string PEM; one of its certificates issued it
+---@return ffi.cdata*|nil handle
+---@return moongate.control.Diagnostic|nil
+function M.read_crl(crl, issuer)
+  must_be_task()
+  local id = C.moon_ffi_errand_crl(control, view(crl), view(issuer), diag)
+  if id == 0 then return refused() end
+  return wait(id, crl_of)
 end
 
 --- Takes the task that waits for an errand. Called by moongate.phases, which goes on with it.
@@ -91,9 +105,15 @@ end
 ---@return any answer   what the task is resumed with
 ---@return any failure
 function M.take(id)
-  local task = tasks[id]
+  local outcome, waiting = ffi.new("struct moon_ffi_outcome"), tasks[id]
   tasks[id] = nil
-  local answer, failure = outcome_of(id)
+  if not C.moon_ffi_errand_outcome(control, id, outcome) then error("an errand that is not done came back", 0) end
+  local task, answer, failure
+  if waiting then
+    task = waiting[1]
+    answer, failure = waiting[2](outcome, id)
+  end
+  C.moon_ffi_errand_end(control, id)
   return task, answer, failure
 end
 

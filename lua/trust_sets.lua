@@ -6,6 +6,7 @@
 -- the store.
 
 local bridge = require "moongate.ffi"
+local errands = require "moongate.errands"
 local reach = require "moongate.reach"
 
 local C, ffi = bridge.C, bridge.ffi
@@ -16,6 +17,7 @@ local M = {}
 ---@class moongate.trust_sets.Crl
 ---@field ca string         PEM; one of its certificates issued it
 ---@field text string       PEM, DER or its base64
+---@field digest string|nil  SHA-256 of the DER, hex: what is known by it is not read, nor hashed, again
 ---@field soft boolean|nil  a list out of date is better than none; without it nothing under the CA is verified then
 
 ---@class moongate.trust_sets.Denial
@@ -31,7 +33,7 @@ local M = {}
 local USAGE = { require = 0, warn = 1, ignore = 2 } -- enum moon_trust_usage
 
 local trusts = setmetatable({}, { __mode = "v" })     -- content → handle
-local lists = setmetatable({}, { __mode = "v" })      -- digest of text and CA → handle
+local lists = setmetatable({}, { __mode = "v" })      -- digests of CA and list → handle
 local held_lists = setmetatable({}, { __mode = "k" }) -- trust handle → handles of its lists
 local digests = setmetatable({}, { __mode = "k" })    -- options table → digest of what it says
 
@@ -41,13 +43,17 @@ local function digest(text)
   return ffi.string(bytes, 32)
 end
 
+local function key_of(list)
+  return digest(list.ca) .. (list.digest or digest(list.text))
+end
+
 -- Equal options have equal digests, whatever tables they are; a table is looked through once.
 local function digest_of(options)
   local known = digests[options]
   if known then return known end
   local parts = { options.usage or "require" }
   for _, list in ipairs(options.crls or {}) do
-    parts[#parts + 1] = digest(list.ca) .. digest(list.text) .. (list.soft and "soft" or "hard")
+    parts[#parts + 1] = key_of(list) .. (list.soft and "soft" or "hard")
   end
   for _, denial in ipairs(options.denials or {}) do
     parts[#parts + 1] = ("%s %s %s"):format(denial.ca or "", denial.serial or "", denial.sha256 or "")
@@ -62,7 +68,7 @@ end
 ---@return ffi.cdata*|nil handle
 ---@return moongate.control.Diagnostic|nil
 function M.crl(list)
-  local key = digest(list.ca) .. digest(list.text)
+  local key = key_of(list)
   local known = lists[key]
   if known then return known end
   local out = ffi.new("struct moon_crl *[1]")
@@ -82,13 +88,7 @@ end
 ---@field digest string SHA-256 of the list, hex
 ---@field handle ffi.cdata* whoever holds it keeps the list from being read again
 
---- What a revocation list says about itself.
----@param list moongate.trust_sets.Crl
----@return moongate.trust_sets.CrlFacts|nil
----@return moongate.control.Diagnostic|nil
-function M.describe(list)
-  local handle, err = M.crl(list)
-  if not handle then return nil, err end
+local function facts_of(handle)
   local facts = ffi.new("struct moon_ffi_crl")
   C.moon_ffi_crl_describe(handle, facts)
   local ends = facts.next_update ~= 0x7fffffffffffffffLL
@@ -97,6 +97,20 @@ function M.describe(list)
     count = tonumber(facts.count), issuer = tonumber(facts.issuer) + 1, handle = handle,
     digest = (ffi.string(facts.digest, 32):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)),
   }
+end
+
+--- Has a revocation list read on another thread and tells what it says about itself. Only from a task of moongate.errands.
+---@param list moongate.trust_sets.Crl
+---@return moongate.trust_sets.CrlFacts|nil
+---@return moongate.control.Diagnostic|nil
+function M.read(list)
+  local handle, err = errands.read_crl(list.text, list.ca)
+  if not handle then return nil, err end
+  local facts = facts_of(handle)
+  local key = digest(list.ca) .. facts.digest
+  facts.handle = lists[key] or handle
+  lists[key] = facts.handle
+  return facts
 end
 
 local function fill_lists(target, options, handles)

@@ -1,9 +1,10 @@
 --- moongate.admin.resources.revocation_lists — the revocation list of an uploaded CA. Ours, below
 --- /accounts/{account_id}/mtls_certificates/{certificate_id}/moongate/.
 --
--- With a list, nothing under the CA verifies without one that speaks for this moment, unless it is soft. A list that is
--- older than the stored one is refused, and so is one that would verify nothing from the start. The list itself is
--- never shown.
+-- It is sent with the body, or fetched from an address, now and every so often (admin/crl_refresh.lua). Fetching and
+-- reading may take a while, so they come before the transaction. With a list, nothing under the CA verifies without one
+-- that speaks for this moment, unless it is soft. A list that is older than the stored one is refused, and so is one
+-- that would verify nothing from the start. The list itself is never shown.
 
 local errors = require "moongate.admin.errors"
 local json = require "moongate.json"
@@ -16,6 +17,7 @@ local M = {}
 local GROUP = "Account: SSL and Certificates"
 local PATH = "/accounts/{account_id}/mtls_certificates/{certificate_id}/moongate/crl"
 local BODY_BYTES = 16 * 1024 * 1024 -- ten MiB in base64, and its line ends as JSON writes them
+local REFRESH_MINUTES = 60 -- unless the body says otherwise
 
 local function show(row, now)
   local null = json.null
@@ -52,31 +54,59 @@ local function refuse(field, reason)
   return nil, errors.fail_at("/" .. field, "revocation_list_value", field, reason)
 end
 
+-- The text that the body has, or that lies where it says.
+local function text_of(context)
+  local values = context.values
+  if (values.crl == nil) == (values.url == nil) then
+    return refuse("crl", "either crl or url is needed, and not both")
+  end
+  if values.crl and values.refresh_minutes then return refuse("refresh_minutes", "a list without url is not fetched") end
+  if values.crl then return values.crl end
+  local text, reason = revocation_list.fetch(context.control, values.url)
+  if not text then return refuse("url", "the list cannot be fetched: " .. reason) end
+  return text
+end
+
+local function prepare(context)
+  local ca, failure = context.app.store:read(function(tx)
+    return mtls_certificates.find_ca { tx = tx, account = context.account, params = context.params }
+  end)
+  if not ca then return nil, failure end
+  local text, reason
+  text, failure = text_of(context)
+  if not text then return nil, failure end
+  context.list, reason = revocation_list.read(context.control, ca.certificates, text)
+  if not context.list then return refuse(context.values.url and "url" or "crl", reason) end
+  return true
+end
+
 local function put(context)
   local ca, failure = mtls_certificates.find_ca(context)
   if not ca then return nil, failure end
-  local values = context.values
-  if not values.crl then return refuse("crl", "this field is required") end
-  local list, reason = revocation_list.read(context.control, ca.certificates, values.crl)
-  if not list then return refuse("crl", reason) end
-  reason = not values.soft and revocation_list.out_of_date(list, context.now)
-  if reason then return refuse("crl", reason .. "; nothing under the CA would verify, unless the list is soft") end
+  local values, list = context.values, context.list
+  local field = values.url and "url" or "crl"
+  local reason = not values.soft and revocation_list.out_of_date(list, context.now)
+  if reason then return refuse(field, reason .. "; nothing under the CA would verify, unless the list is soft") end
   local before = revocation_list.find(context.tx, ca.id)
   if revocation_list.is_older(list, before) then
-    return nil, errors.fail_at("/crl", "revocation_list_older", list.this_update, before.this_update)
+    return nil, errors.fail_at("/" .. field, "revocation_list_older", list.this_update, before.this_update)
   end
-  revocation_list.keep(context.tx, ca.id, list,
-    { soft = values.soft, now = context.now, created_on = before and before.created_on })
+  revocation_list.keep(context.tx, ca.id, list, {
+    soft = values.soft, now = context.now, created_on = before and before.created_on, url = values.url,
+    refresh_minutes = values.url and (values.refresh_minutes or REFRESH_MINUTES),
+  })
   return { result = show(revocation_list.find(context.tx, ca.id), context.now) }
 end
 
 M.routes = {
   { method = "GET", path = PATH, permission = permissions.need("read", GROUP), run = get },
   {
-    method = "PUT", path = PATH, permission = permissions.need("write", GROUP), group = "revocation_lists", run = put,
-    body_bytes = BODY_BYTES,
+    method = "PUT", path = PATH, permission = permissions.need("write", GROUP), group = "revocation_lists",
+    prepare = prepare, run = put, body_bytes = BODY_BYTES,
     fields = {
       { name = "crl", type = "string" },
+      { name = "url", type = "string", max = 2048 },
+      { name = "refresh_minutes", type = "integer", min = 5, max = 7 * 24 * 60 },
       { name = "soft", type = "boolean", default = false },
     },
   },

@@ -2,14 +2,17 @@
 
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "base/list.h"
 #include "base/mem.h"
 #include "script/control.h"
+#include "script/crl_reading.h"
 #include "script/outgoing.h"
 
 #define UNDER_WAY_MAX 32
 
 struct moon_errands {
+    uv_loop_t *loop;
     struct moon_outgoing *outgoing;
     struct moon_link list;
     unsigned count;
@@ -22,12 +25,14 @@ struct errand {
     struct moon_link link;
     struct moon_errands *errands;
     uint64_t id;
-    struct moon_outgoing_request *request;
+    struct moon_outgoing_request *request; /* this or the next one is there */
+    struct moon_crl_reading *reading;
     bool is_done;
 };
 
 int moon_errands_open(struct moon_errands **out, uv_loop_t *loop, struct moon_diag *diag) {
     struct moon_errands *errands = moon_new(struct moon_errands);
+    errands->loop = loop;
     moon_list_init(&errands->list);
     int rc = moon_outgoing_open(&errands->outgoing, loop, diag);
     if (rc) {
@@ -45,6 +50,7 @@ void moon_errands_listen(struct moon_errands *errands, moon_errand_done_fn done,
 
 static void end(struct errand *errand) {
     moon_outgoing_free(&errand->request);
+    moon_crl_reading_free(&errand->reading);
     moon_list_remove(&errand->link);
     errand->errands->count--;
     free(errand);
@@ -122,10 +128,28 @@ uint64_t moon_ffi_errand_request(struct moon_control *control, const struct moon
     return errand->id;
 }
 
+uint64_t moon_ffi_errand_crl(struct moon_control *control, struct moon_str text, struct moon_str issuer,
+                             struct moon_diag *diag) {
+    struct errand *errand = begin(control->errands, diag);
+    if (!errand)
+        return 0;
+    errand->reading = moon_crl_reading_begin(control->errands->loop, text, issuer, on_done, errand);
+    return errand->id;
+}
+
+int moon_ffi_errand_crl_take(struct moon_control *control, uint64_t id, struct moon_crl **out, struct moon_diag *diag) {
+    const struct errand *errand = find(control, id);
+    moon_assert(errand && errand->is_done && errand->reading);
+    return moon_crl_reading_take(errand->reading, out, diag);
+}
+
 bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct moon_ffi_outcome *outcome) {
     const struct errand *errand = find(control, id);
     if (!errand || !errand->is_done)
         return false;
+    *outcome = (struct moon_ffi_outcome){0};
+    if (!errand->request)
+        return true;
     outcome->status = moon_outgoing_status(errand->request);
     outcome->body = moon_outgoing_body(errand->request);
     outcome->failure = moon_str_of(moon_outgoing_failure(errand->request));

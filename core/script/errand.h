@@ -47,7 +47,14 @@ struct moon_ffi_outcome {
 /* A number, or 0 with diag: refused (where says what), or too many are under way (where is "errands"). */
 MOON_FFI uint64_t moon_ffi_errand_request(struct moon_control *control, const struct moon_ffi_request *request,
                                           struct moon_diag *diag);
-/* False when there is no such errand, or it is still under way. */
+/* A revocation list that is read away from this thread (script/crl_reading.h): a number, or 0 with diag as above. Copies. */
+struct moon_crl;
+MOON_FFI uint64_t moon_ffi_errand_crl(struct moon_control *control, struct moon_str text, struct moon_str issuer,
+                                      struct moon_diag *diag);
+/* Of such an errand that is done; as moon_ffi_crl_new, once. */
+MOON_FFI int moon_ffi_errand_crl_take(struct moon_control *control, uint64_t id, struct moon_crl **out,
+                                      struct moon_diag *diag);
+/* False when there is no such errand, or it is still under way. Of one without a request, only that it is done. */
 MOON_FFI bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct moon_ffi_outcome *outcome);
 /* Whatever its state. */
 MOON_FFI void moon_ffi_errand_end(struct moon_control *control, uint64_t id);

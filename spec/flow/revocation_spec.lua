@@ -4,6 +4,7 @@
 local certs = require "spec.support.certs"
 local gateway = require "spec.support.gateway"
 local origin = require "spec.support.origin"
+local shell = require "spec.support.shell"
 local wait = require "spec.support.wait"
 
 local HOST = "api.example.com"
@@ -14,7 +15,7 @@ describe("under an uploaded CA", function()
 
   setup(function()
     behind = origin.start()
-    gate = gateway.start { origin = behind }
+    gate = gateway.start { origin = behind, config = { outgoing = { allow_local = true } } }
     ca = certs.ca("Partners")
     gate:associate(ca, { HOST })
     gate:set_rules {
@@ -130,6 +131,41 @@ describe("under an uploaded CA", function()
       put({ revoked = { leaf }, this_update = os.time() - 500, next_update = os.time() - 100 }, true)
       assert.equal(200, (gate:status { host = HOST, cert = device }))
       assert.equal(403, (gate:status { host = HOST, cert = leaf }))
+    end)
+
+    describe("with an address", function()
+      -- What the address gives from now on.
+      local function publish(options)
+        local _, path = certs.crl(ca, options)
+        local der = certs.openssl("crl -outform DER -in " .. path)
+        shell.write(behind.directory .. "/list", ("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s"):format(#der, der))
+      end
+      local function fetch() return gate:admin("PUT", base .. "/crl", { url = behind.url .. "/raw/list" }) end
+
+      it("is fetched and holds for the next request of an open connection", function()
+        local leaf = certs.leaf(ca, { cn = "pump-25" })
+        publish {}
+        local status, document = fetch()
+        assert.equal(200, status)
+        assert.equal("url", document.result.source)
+        local session, status_of = opened(leaf)
+        publish { revoked = { leaf } }
+        assert.equal(200, (fetch()))
+        assert.not_equal(200, status_of())
+        session:close()
+        assert.equal(403, (gate:status { host = HOST, cert = leaf }))
+        assert.equal(200, (gate:status { host = HOST, cert = device }))
+      end)
+
+      it("leaves the stored one in force when nobody answers there", function()
+        local leaf = certs.leaf(ca, { cn = "pump-26" })
+        put { revoked = { leaf } }
+        local status, document = gate:admin("PUT", base .. "/crl", { url = behind.url .. "/raw/nothing" })
+        assert.equal(400, status)
+        assert.equal("/url", document.errors[1].source.pointer)
+        assert.equal("upload", gate:api("GET", base .. "/crl").source)
+        assert.equal(403, (gate:status { host = HOST, cert = leaf }))
+      end)
     end)
 
     it("holds after a restart", function()

@@ -19,7 +19,7 @@ CREATE TABLE revocation_lists (
   next_refresh    TEXT CHECK ((next_refresh IS NULL) = (url IS NULL)),
   last_refresh    TEXT,
   last_error      TEXT,
-  warned          INTEGER NOT NULL DEFAULT 0 CHECK (warned IN (0, 1)),
+  warned          INTEGER NOT NULL DEFAULT 0 CHECK (warned IN (0, 1, 2)),
   created_on      TEXT NOT NULL,
   modified_on     TEXT NOT NULL
 )]], [[

@@ -17,6 +17,7 @@ describe("moongate.admin.resources.revocation_lists", function()
   end
   local plain, plain_path = list { revoked = { gone, "0A0B" } }
   local plain_der = certs.openssl("crl -outform DER -in " .. plain_path)
+  local plain_digest = certs.openssl("dgst -sha256 -r " .. certs.write(plain_der)):match("^%x+")
   local plain_base64 = plain:match("CRL%-%-%-%-%-(.-)%-%-%-%-%-END"):gsub("%s", "")
 
   before_each(function()
@@ -65,7 +66,7 @@ describe("moongate.admin.resources.revocation_lists", function()
       it("takes " .. title .. " and serves the same list", function()
         assert.equal(200, put({ crl = text, soft = true }).status)
         associate(ca.id)
-        assert.same({ { ca = issuing.pem .. root.pem, text = plain_base64, soft = true } }, served())
+        assert.same({ { ca = issuing.pem .. root.pem, text = plain_base64, digest = plain_digest, soft = true } }, served())
       end)
     end
 
@@ -74,7 +75,7 @@ describe("moongate.admin.resources.revocation_lists", function()
     end)
 
     for title, case in pairs {
-      ["no list"] = { "required", "{}" }, ["a list as object"] = { "expected a string", { crl = { "x" } } },
+      ["no list"] = { "either crl or url", "{}" }, ["a list as object"] = { "expected a string", { crl = { "x" } } },
       ["something else"] = { "nor is it base64", { crl = "!" } },
       ["a certificate"] = { "not an X509 CRL", { crl = root.pem } },
       ["another CA's list"] = { "another name", { crl = list { ca = certs.ca "Other" } } },
@@ -133,7 +134,7 @@ describe("moongate.admin.resources.revocation_lists", function()
       associate(gate:upload_ca(certs.ca("Other").pem).id, crane.id, "a.crane.test")
       put { crl = plain }
       for _, name in ipairs { "heron.test", "stork.test" } do
-        assert.same({ { ca = issuing.pem .. root.pem, text = plain_base64, soft = false } }, served(name))
+        assert.same({ { ca = issuing.pem .. root.pem, text = plain_base64, digest = plain_digest, soft = false } }, served(name))
       end
       assert.is_nil(served "crane.test")
       assert.equal(200, gate:call("DELETE", base).status)
