@@ -353,6 +353,7 @@ static void take_cipher(struct moon_conn *conn, struct moon_str bytes) {
         moon_worker_count(worker, handshakes);
         if (!conn->service->handler)
             remember_standing(conn);
+        moon_record_certificate(conn);
     }
     while (!conn->failed) {
         size_t got = 0;

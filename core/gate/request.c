@@ -458,6 +458,7 @@ static void fill_facts(struct moon_request *request, const struct moon_host *hos
     facts->host_id = host->id;
     facts->tls = conn->tls;
     facts->certificate = (struct moon_certificate_facts){0};
+    request->certificate_asked = host->terms.trust != NULL;
     if (conn->tls && host->terms.trust) {
         moon_peer_facts(moon_tls_session_peer(conn->tls), host->terms.trust, moon_worker_now(worker), &facts->certificate);
         request->certificate_presented = facts->certificate.presented;

@@ -62,6 +62,7 @@ struct moon_request {
     const char *refusal;    /* constant: why the gateway itself answered */
     struct moon_str origin_error; /* what the origin's side of the house said; in the arena */
     bool blocked;
+    bool certificate_asked; /* the host trusts client CAs */
     bool certificate_presented;
     bool certificate_verified;
     bool certificate_revoked;

@@ -45,6 +45,13 @@ struct moon_tally {
     uint64_t connections, open, handshakes, handshakes_failed, requests, blocked, misdirected, refused, origin_failed;
 };
 
+/* Log lines of one kind that outsiders can bring about: so many a second (gate/record.c). */
+struct moon_sample {
+    int64_t second; /* of the loop's time, plus 1 */
+    unsigned lines;
+    uint64_t left_out; /* since the last line */
+};
+
 struct moon_worker {
     struct moon_gateway *gateway;
     unsigned index;
@@ -94,7 +101,8 @@ struct moon_worker {
     struct moon_tally tally;
     uint64_t ray_state[2];
     int64_t exhausted_logged; /* loop time in ms of the last line about it */
-    int64_t handshake_logged; /* the second of the last sample, plus 1 */
+    struct moon_sample failed_handshakes;
+    struct moon_sample refused_certificates;
     int64_t date_second;
     char date[32];
     bool draining;

@@ -313,6 +313,10 @@ struct moon_peer *moon_tls_session_peer(struct moon_tls_session *session) {
     return session->hello.peer;
 }
 
+struct moon_trust *moon_tls_session_trust(const struct moon_tls_session *session) {
+    return session->hello.trust;
+}
+
 unsigned moon_tls_session_hello_length(const struct moon_tls_session *session) {
     return session->hello_length > SSL3_HM_HEADER_LENGTH ? session->hello_length - SSL3_HM_HEADER_LENGTH : 0;
 }

@@ -49,10 +49,13 @@ int moon_tls_session_write(struct moon_tls_session *session, struct moon_tls_wir
 /* Appends close_notify, unless the session failed. */
 void moon_tls_session_shutdown(struct moon_tls_session *session, struct moon_tls_wire *wire);
 
-/* Server side, once established; borrowed until the session is freed. The server name is the normalised SNI,
- * {NULL,0} when there was none. */
+/* Server side, at any moment; borrowed until the session is freed. The server name is the normalised SNI, {NULL,0} when there was
+ * none, or not yet. What a client presents is remembered before it has proved that it is its own: only an established session
+ * makes it more than a claim. */
 struct moon_str moon_tls_session_server_name(const struct moon_tls_session *session);
 struct moon_peer *moon_tls_session_peer(struct moon_tls_session *session);
+/* Whose certificates the client was asked for; NULL when it was not, or not yet. */
+struct moon_trust *moon_tls_session_trust(const struct moon_tls_session *session);
 
 /* What rules may ask about the session (cf.tls_*, cf.bot_management.ja*). */
 /* ffi: begin */

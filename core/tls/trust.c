@@ -261,6 +261,21 @@ STACK_OF(X509_NAME) *moon_trust_ca_names(const struct moon_trust *trust) {
     return SSL_dup_CA_list(trust->names);
 }
 
+size_t moon_trust_list_names(const struct moon_trust *trust, struct moon_buf *out) {
+    int count = sk_X509_NAME_num(trust->names);
+    for (int i = 0; i < count; i++) {
+        char *text = NULL;
+        BIO *bio = BIO_new(BIO_s_mem());
+        if (bio && X509_NAME_print_ex(bio, sk_X509_NAME_value(trust->names, i), 0, XN_FLAG_RFC2253) >= 0) {
+            long len = BIO_get_mem_data(bio, &text);
+            if (moon_buf_printf(out, "%s%.*s", i ? "; " : "", (int)len, text) != 0)
+                i = count; /* the rest would not fit either, or would stand in another one's place */
+        }
+        BIO_free(bio);
+    }
+    return (size_t)sk_X509_num(trust->anchors);
+}
+
 /* `any_usage`: without OpenSSL's opinion on the purpose. That certificates of the path are CAs, and may sign
  * certificates, is checked all the same. */
 static void set_parameters(X509_VERIFY_PARAM *parameters, int64_t now, bool any_usage) {

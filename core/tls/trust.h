@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "base/str.h"
 #include "tls/crl.h"
@@ -106,5 +107,9 @@ void moon_trust_verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509
 /* The CA names for the CertificateRequest, a fresh copy for SSL_set0_CA_list; an empty stack when the list would
  * exceed what TLS can carry (2^16-1 bytes). The caller (OpenSSL) owns it. */
 STACK_OF(X509_NAME) *moon_trust_ca_names(const struct moon_trust *trust);
+
+/* The same names for people (RFC 2253, "; " between them): as many as fit under the ceiling of `out`. Returns the number of
+ * CAs. */
+size_t moon_trust_list_names(const struct moon_trust *trust, struct moon_buf *out);
 
 #endif

@@ -136,6 +136,13 @@ describe("tls.peer", function()
       assert.same({ NOT_YET, NOT_YET, "verified", "verified", EXPIRED, "verified" }, seen)
     end)
 
+    it("says until when it is verified: the first end of validity on the path", function()
+      local peer = peer_of(pump, acme_trust)
+      assert.equal(now + DAY, tonumber(C.moon_peer_valid_until(peer)))
+      tls.facts(peer, beta_trust, now)
+      assert.is_true(C.moon_peer_valid_until(peer) == 0x7fffffffffffffffLL)
+    end)
+
     it("finds another path when the first one ends", function()
       local short = certs.ca("Crossed", { not_after = now + 100 })
       local long = certs.ca("Crossed", { key = short })

@@ -74,6 +74,16 @@ describe("tls.trust", function()
       C.OPENSSL_sk_pop_free(stack, ffi.cast("void (*)(void *)", C.X509_NAME_free))
     end)
 
+    it("lists the names for people, as many as fit, and counts them all", function()
+      local trust = tls.trust(root.pem, sub.pem)
+      for ceiling, expected in pairs { [100] = "CN=Root; CN=Issuing", [19] = "CN=Root; CN=Issuing", [18] = "CN=Root", [6] = "" } do
+        local out = ffi.gc(ffi.new("struct moon_buf[1]"), C.moon_buf_free)
+        C.moon_buf_init(out, ceiling)
+        assert.equal(2, tonumber(C.moon_trust_list_names(trust, out)))
+        assert.equal(expected, out[0].len > 0 and ffi.string(out[0].data, out[0].len) or "")
+      end
+    end)
+
     it("sends no names at all when they would not fit", function()
       local pems = {}
       for i = 1, 30 do
