@@ -6,12 +6,14 @@
 -- (document_settings.lua, origin_mode.lua); what this gateway does not do, it stores, echoes, and says so in a notice.
 
 local check = require "moongate.admin.check"
+local cipher = require "moongate.admin.cipher"
 local json = require "moongate.json"
 
 local M = {}
 
 local SWITCH = { "on", "off" }
 local MAX_CIPHERS = 64
+local NOTICE = 21101
 
 ---@class moongate.admin.setting
 ---@field id string
@@ -84,26 +86,13 @@ M.list = {
 M.by_id = {}
 for _, setting in ipairs(M.list) do M.by_id[setting.id] = setting end
 
--- The suites that can be chosen; those of TLS 1.3 cannot.
-local CIPHERS = {}
-for name in ([[
-  ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-CHACHA20-POLY1305 ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-CHACHA20-POLY1305
-  ECDHE-ECDSA-AES256-GCM-SHA384 ECDHE-RSA-AES256-GCM-SHA384 ECDHE-ECDSA-AES128-SHA256 ECDHE-RSA-AES128-SHA256
-  ECDHE-ECDSA-AES256-SHA384 ECDHE-RSA-AES256-SHA384 ECDHE-ECDSA-AES128-SHA ECDHE-RSA-AES128-SHA ECDHE-RSA-AES256-SHA
-  AES128-GCM-SHA256 AES128-SHA256 AES128-SHA AES256-GCM-SHA384 AES256-SHA256 AES256-SHA DES-CBC3-SHA
-]]):gmatch("%S+") do
-  CIPHERS[name] = true
-end
-
 local function cipher_mistake(value)
   if check.kind(value) ~= "array" then return "expected an array of cipher suites" end
   if #value > MAX_CIPHERS then return ("at most %d cipher suites, not %d"):format(MAX_CIPHERS, #value) end
   for index, name in ipairs(value) do
     if type(name) ~= "string" then return ("element %d: expected a string"):format(index) end
-    if name:find("^AEAD%-") then
-      return "the cipher suites of TLS 1.3 cannot be chosen; tls_1_3 and min_tls_version decide about them"
-    end
-    if not CIPHERS[name] then return ('"%s" is no cipher suite that is known here'):format(name:sub(1, 64)) end
+    local reason = cipher.mistake(name)
+    if reason then return reason end
   end
 end
 
@@ -117,6 +106,21 @@ function M.mistake(setting, value)
     if allowed == value then return nil end
   end
   return ('expected one of "%s"'):format(table.concat(setting.one_of, '", "'))
+end
+
+--- What the answer to a change says about a value that is not served as it was asked; nil when it is.
+---@param setting moongate.admin.setting
+---@param value any
+---@param context table of the request
+---@param hostname string|nil whose setting it is; nil: the zone's
+---@return { code: integer, message: string }|nil
+function M.notice(setting, value, context, hostname)
+  local text = setting.notice and setting.notice(value)
+  if setting.id == "ciphers" then
+    local misfit = cipher.misfit(context.tx, context.zone.id, value, hostname)
+    text = misfit and ("none of them works with the certificate of %s: its clients need TLS 1.3"):format(misfit)
+  end
+  return text and { code = NOTICE, message = setting.id .. ": " .. text } or nil
 end
 
 --- Is this the value that holds when nothing is said?

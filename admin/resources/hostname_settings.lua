@@ -17,7 +17,6 @@ local M = {}
 local GROUP = "SSL and Certificates"
 local COLLECTION = "/zones/{zone_id}/hostnames/settings/{setting_id}"
 local ONE = COLLECTION .. "/{hostname}"
-local NOTICE = 21101
 
 local SETTINGS = { ciphers = true, min_tls_version = true, http2 = true }
 
@@ -117,8 +116,7 @@ local function put(context)
     .. "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (zone_id, setting, hostname) DO UPDATE SET value = excluded.value, "
     .. "updated_at = excluded.updated_at", context.zone.id, one.id, hostname, setting.encode(value),
     before and before.created_at or context.stamp, context.stamp))
-  local notice = one.notice and one.notice(value)
-  if notice then context.messages[1] = { code = NOTICE, message = one.id .. ": " .. notice } end
+  context.messages[1] = setting.notice(one, value, context, hostname)
   context.tx:touch(context.zone.id)
   return { result = show(find(context, hostname)) }
 end

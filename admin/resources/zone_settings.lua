@@ -12,7 +12,6 @@ local setting = require "moongate.admin.setting"
 local M = {}
 
 local MAX_ITEMS = 100
-local NOTICE = 21101
 
 local function show(one, row)
   return json.object {
@@ -58,10 +57,7 @@ local function store(context, one, value)
     assert(context.tx:run("INSERT INTO zone_settings (zone_id, id, value, modified_on) VALUES (?, ?, ?, ?)", zone_id,
       one.id, setting.encode(value), context.stamp))
   end
-  local notice = one.notice and one.notice(value)
-  if notice then
-    context.messages[#context.messages + 1] = { code = NOTICE, message = one.id .. ": " .. notice }
-  end
+  context.messages[#context.messages + 1] = setting.notice(one, value, context)
 end
 
 -- One setting, which `at` (a JSON Pointer) of the body is about. Returns it, or nil and errors.

@@ -16,18 +16,6 @@ describe("moongate.admin.setting", function()
     end
   end)
 
-  it("knows the cipher suites that the core knows, save those of TLS 1.3", function()
-    local file = assert(io.open "core/tls/ciphers.c")
-    local count = 0
-    for name in file:read("*a"):gmatch('{"([%w-]+)", ') do
-      count = count + 1
-      local reason = setting.mistake(setting.by_id.ciphers, json.array { name })
-      if name:find("^AEAD") then assert.truthy(reason:find("TLS 1.3")) else assert.is_nil(reason, name) end
-    end
-    file:close()
-    assert.equal(23, count)
-  end)
-
   for title, case in pairs {
     ["a number for a version"] = { "min_tls_version", 1.2, '"1.0", "1.1", "1.2", "1.3"' },
     ["an unknown version"] = { "min_tls_version", "1.4", '"1.0", "1.1", "1.2", "1.3"' },

@@ -210,6 +210,17 @@ describe("moongate.admin.resources.zone_settings", function()
     end)
   end)
 
+  it("never change how an origin with a URL of its own is spoken to", function()
+    local origin = "/zones/" .. zone.id .. "/moongate/origins/*"
+    assert.equal(200, gate:call("PUT", origin, { url = "https://origin.test" }).status)
+    for _, mode in ipairs { "off", "flexible", "full", "strict", "origin_pull" } do
+      patch("ssl", mode)
+      local served = gate.control.served["heron.test"].hosts[1].origin
+      assert.equal("https://origin.test", served.url)
+      assert.is_true(served.verify)
+    end
+  end)
+
   it("are a zone's own, and go with it", function()
     patch("ssl", "strict")
     local stork = gate:zone "stork.test"
