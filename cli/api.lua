@@ -32,6 +32,9 @@ end
 --- Waits from now on, within reason, when there were too many requests, instead of giving up.
 function Api:be_patient() self.patient = true end
 
+--- Keeps the messages of answers to itself from now on: what many calls do together is another matter than each alone.
+function Api:be_quiet() self.quiet = true end
+
 --- A part of a path or a query.
 ---@param text string
 ---@return string
@@ -131,7 +134,7 @@ function Api:call(method, path, body, query)
     }
   end
   if not envelope.success then return nil, refusal(response, envelope, method, path) end
-  for _, message in ipairs(json.is_array(envelope.messages) and envelope.messages or {}) do
+  for _, message in ipairs(not self.quiet and json.is_array(envelope.messages) and envelope.messages or {}) do
     self.host.note(harmless(message.message))
   end
   return envelope

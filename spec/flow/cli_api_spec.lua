@@ -2,6 +2,7 @@
 
 local certs = require "spec.support.certs"
 local dkjson = require "dkjson"
+local everything = require "spec.support.everything"
 local gateway = require "spec.support.gateway"
 local origin_support = require "spec.support.origin"
 local shell = require "spec.support.shell"
@@ -55,6 +56,60 @@ describe("the command line over the admin API", function()
     assert.equal(1, result.status)
     assert.truthy(result.stderr:find("does not accept this token", 1, true), result.stderr)
     assert.is_nil((result.stdout .. result.stderr):find("wwww", 1, true))
+  end)
+
+  describe("export and import", function()
+    local second, document
+
+    setup(function()
+      everything.make(function(method, path, body)
+        local status, answer, response = gate:admin(method, path, body)
+        if status >= 300 then error(("%s %s: %d %s"):format(method, path, status, response.body or ""), 2) end
+        return answer and answer.result
+      end)
+      second = gateway.start()
+      everything.prepare(function(method, path, body)
+        local status, answer, response = second:admin(method, path, body)
+        if status >= 300 then error(("%s %s: %d %s"):format(method, path, status, response.body or ""), 2) end
+        return answer.result
+      end)
+      document = run { "export" }
+    end)
+    teardown(function() second:stop() end)
+
+    local function there(argv, stdin)
+      local words = { unpack(argv) }
+      for _, word in ipairs { "--url", "http://127.0.0.1:" .. second.admin_port, "--token-file", second.directory .. "/token" } do
+        words[#words + 1] = word
+      end
+      shell.write(second.directory .. "/token", second.token)
+      return gateway.cli(words, stdin)
+    end
+
+    it("takes a configuration to an empty gateway, where its export is equal", function()
+      assert.equal(0, document.status, document.stderr)
+      local result = there({ "import", "-" }, document.stdout)
+      assert.equal(0, result.status, result.stderr)
+      assert.equal(document.stdout, there({ "export" }).stdout)
+    end)
+
+    it("changes nothing the second time", function()
+      local generation = second:api("GET", "/moongate/status").generation
+      local result = there({ "import", "-" }, document.stdout)
+      assert.equal("", result.stdout)
+      assert.truthy(result.stderr:find("0 created, 0 changed, 0 deleted", 1, true), result.stderr)
+      assert.equal(generation, second:api("GET", "/moongate/status").generation)
+    end)
+
+    it("plans a deletion in a dry run, and deletes with --prune", function()
+      second:api("POST", "/zones", { name = "extra.test" })
+      local plan = there({ "import", "-", "--dry-run", "--prune" }, document.stdout)
+      assert.equal("- delete zone extra.test\n", plan.stdout)
+      assert.not_equal(document.stdout, there({ "export" }).stdout)
+      local result = there({ "import", "-", "--prune", "--yes" }, document.stdout)
+      assert.equal(0, result.status, result.stderr)
+      assert.equal(document.stdout, there({ "export" }).stdout)
+    end)
   end)
 
   describe("before a server that is no gateway", function()

@@ -1,0 +1,322 @@
+local cli = require "spec.support.cli"
+local everything = require "spec.support.everything"
+local json = require "moongate.json"
+
+describe("moongate export and import", function()
+  local source, target
+
+  local function call_of(line)
+    return function(method, path, body)
+      local answer = line.gate:call(method, path, body)
+      if answer.status >= 300 then error(("%s %s: %s"):format(method, path, answer.raw), 2) end
+      return answer.body and answer.body.result
+    end
+  end
+
+  local function start()
+    local line = cli.start()
+    line.gate.control.clock = os.time() + 0.25
+    return line
+  end
+
+  -- A line's configuration as a document.
+  local function export(line, ...) return (line:ok { "export", ... }) end
+
+  local function import(line, text, ...)
+    line.stdin = text
+    return line:run { "import", "-", ... }
+  end
+
+  -- Changes the decoded document and gives its text.
+  local function edited(text, change)
+    local document = json.decode(text, { max_depth = 64 })
+    change(document)
+    return json.encode(document)
+  end
+
+  local function zone_of(document, name)
+    for _, zone in ipairs(document.zones) do
+      if zone.name == name then return zone end
+    end
+  end
+
+  before_each(function()
+    source = start()
+    everything.make(call_of(source))
+  end)
+  after_each(function()
+    source:close()
+    if target then target:close() end
+    target = nil
+  end)
+
+  describe("export", function()
+    it("names everything by keys: no id, no time, no private key", function()
+      local text = export(source)
+      assert.is_nil(text:find("%x%x%x%x%x%x%x%x%-%x%x%x%x%-"))
+      assert.is_nil(text:gsub("sha256:%x+", ""):find('"%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x%x"'))
+      assert.is_nil(text:find("_on\"", 1, true))
+      assert.is_nil(text:find("PRIVATE KEY", 1, true))
+    end)
+
+    it("gives the same text every time", function() assert.equal(export(source), export(source)) end)
+
+    it("has a member for every kind", function()
+      local kinds = require "moongate.cli.kinds"
+      local document = json.decode(export(source))
+      assert.equal(1, document.moongate_export)
+      for name in pairs(kinds.of "account") do assert.not_nil(document.account[name], name) end
+      for name in pairs(kinds.of "zone") do assert.not_nil(zone_of(document, "heron.test")[name], name) end
+    end)
+
+    it("says what it leaves out", function()
+      local text, err = source:ok { "export" }
+      assert.truthy(json.decode(text).left_out[1]:find("^leaf certificate presented of the account default"))
+      assert.truthy(err:find("left out: leaf certificate presented", 1, true))
+    end)
+
+    it("takes along what a zone refers to, and no more", function()
+      local document = json.decode(export(source, "--zone", "heron.test"))
+      assert.equal("zone", document.scope)
+      assert.equal(1, #document.zones)
+      assert.equal(2, #document.account.certificate_authorities)
+      assert.same({ "office" }, { document.account.lists[1].name, document.account.lists[2] })
+      assert.equal("shared", document.account.custom_rulesets[1].name)
+      assert.is_nil(document.account.rules)
+      document = json.decode(export(source, "--zone", "stork.test"))
+      assert.equal(0, #document.account.certificate_authorities + #document.account.lists + #document.account.custom_rulesets)
+    end)
+  end)
+
+  describe("import", function()
+    before_each(function()
+      target = start()
+      everything.prepare(call_of(target))
+    end)
+
+    it("brings an empty gateway to the same configuration, and changes nothing the second time", function()
+      local text = export(source)
+      local result = import(target, text)
+      assert.equal(0, result.code, result.err)
+      assert.equal(text, export(target))
+      local count = target.gate.control.publications
+      result = import(target, text)
+      assert.equal("", result.out)
+      assert.truthy(result.err:find("0 created, 0 changed, 0 deleted", 1, true))
+      assert.equal(count, target.gate.control.publications)
+      for _, request in ipairs(target.requests) do target.last = request.method end
+      assert.equal("GET", target.last)
+    end)
+
+    it("serves the same afterwards", function()
+      import(target, export(source))
+      local here, there = source.gate.control.served["heron.test"], target.gate.control.served["heron.test"]
+      assert.equal(#here.hosts, #there.hosts)
+      for index, host in ipairs(here.hosts) do assert.equal(host.name, there.hosts[index].name) end
+    end)
+
+    it("makes what protects before what is reached", function()
+      local lines, seen = {}, 0
+      for line in import(target, export(source)).out:gmatch("[^\n]+") do
+        seen = seen + 1
+        for _, what in ipairs { "CA partners", "zone heron.test", "hostnames of partners", "rules in the zone heron.test", "DNS record", "origin of *" } do
+          if not lines[what] and line:find(" " .. what, 1, true) then lines[what] = seen end
+        end
+      end
+      assert.is_true(lines["CA partners"] < lines["zone heron.test"])
+      assert.is_true(lines["zone heron.test"] < lines["hostnames of partners"])
+      assert.is_true(lines["hostnames of partners"] < lines["rules in the zone heron.test"])
+      assert.is_true(lines["rules in the zone heron.test"] < lines["DNS record"])
+      assert.is_true(lines["DNS record"] < lines["origin of *"])
+    end)
+
+    it("takes one zone to another gateway", function()
+      local text = export(source, "--zone", "heron.test")
+      local result = import(target, text)
+      assert.equal(0, result.code, result.err)
+      assert.equal(text, export(target, "--zone", "heron.test"))
+    end)
+
+    it("changes nothing in a dry run, and says what it would do", function()
+      local before = export(target)
+      local result = import(target, export(source), "--dry-run", "--prune")
+      assert.equal(0, result.code, result.err)
+      assert.truthy(result.out:find("+ create CA partners\n", 1, true))
+      assert.truthy(result.err:find("nothing was changed: ", 1, true))
+      assert.equal(before, export(target))
+    end)
+
+    it("shows operations to programs", function()
+      local result = import(target, export(source), "--dry-run", "-o", "json")
+      local list = json.decode(result.out)
+      assert.equal("create", list[1].action)
+      assert.equal("lists", list[1].kind)
+      assert.equal(json.null, list[1].zone)
+    end)
+
+    for _, case in ipairs {
+      { "a leaf certificate that an origin presents", "presented", "there is no leaf certificate" },
+      { "an Access certificate", nil, "the API does not show its certificate" },
+    } do
+      it("changes nothing without " .. case[1] .. ", which a document cannot hold", function()
+        local empty = start()
+        local before = export(empty)
+        local result = import(empty, export(source))
+        assert.equal(1, result.code)
+        assert.truthy(result.err:find(case[3], 1, true), result.err)
+        assert.equal(before, export(empty))
+        empty:close()
+      end)
+    end
+  end)
+
+  describe("import over what is there", function()
+    local text
+    before_each(function() text = export(source) end)
+
+    -- What the import of the changed document says.
+    local function plan(change, ...)
+      local result = import(source, edited(text, change), "--dry-run", ...)
+      assert.equal(0, result.code, result.err)
+      return result.out, result.err
+    end
+
+    for _, case in ipairs {
+      { "a changed origin", function(d) zone_of(d, "heron.test").origins[1].url = "http://127.0.0.1:9009" end,
+        "~ change origin of * in the zone heron.test\n    url: http://127.0.0.1:9000 → http://127.0.0.1:9009\n" },
+      { "an origin without a member that was set", function(d) zone_of(d, "heron.test").origins[2].sni = nil end, "" },
+      { "a member set to null", function(d) zone_of(d, "heron.test").origins[2].sni = json.null end,
+        "~ change origin of api.heron.test in the zone heron.test\n    sni: in.test → null\n" },
+      { "a setting", function(d) zone_of(d, "heron.test").settings.ssl = "full" end,
+        "~ change settings in the zone heron.test\n    ssl: strict → full\n" },
+      { "hostnames", function(d) table.insert(zone_of(d, "heron.test").associations[2].hostnames, "c.heron.test") end,
+        "~ change hostnames of partners in the zone heron.test\n    hostnames + c.heron.test\n" },
+      { "rules in another order", function(d)
+        local rules = zone_of(d, "heron.test").rules.rules
+        rules[1], rules[2] = rules[2], rules[1]
+      end, "~ change rules in the zone heron.test\n    rules: in another order\n" },
+      { "an item of a list", function(d) table.remove(d.account.lists[2].items, 1) end,
+        "~ change list office\n    items - {\"comment\":\"desk\",\"ip\":\"192.0.2.0/24\"}\n" },
+      { "a paused zone", function(d) zone_of(d, "stork.test").paused = false end, "~ change zone stork.test\n    paused: true → false\n" },
+      { "a CNAME that points elsewhere", function(d) zone_of(d, "heron.test").dns_records[3].content = "x.heron.test" end,
+        "~ change DNS record CNAME alias.heron.test in the zone heron.test\n    content: www.heron.test → x.heron.test\n" },
+      { "denied certificates", function(d) d.account.certificate_authorities[1].denials = json.array {} end,
+        "~ change CA partners\n    denials - {\"comment\":\"lost\",\"serial\":\"0xa1b\"}\n" },
+      { "a kind that is not spoken of", function(d) zone_of(d, "heron.test").origins = nil end, "" },
+    } do
+      it("plans " .. case[1] .. ", and carries it out", function()
+        assert.equal(case[3], (plan(case[2])))
+        local wanted = edited(text, case[2])
+        assert.equal(0, import(source, wanted).code)
+        assert.equal("", import(source, wanted).out)
+      end)
+    end
+
+    it("leaves what the document does not name, and says so", function()
+      local out, err = plan(function(d) zone_of(d, "heron.test").origins = json.array {} end)
+      assert.equal("", out)
+      assert.truthy(err:find("2 that the document does not name stay (--prune deletes them)", 1, true))
+    end)
+
+    it("deletes everything with --prune when the document names nothing", function()
+      local nothing = edited(text, function(d)
+        d.zones = json.array {}
+        for name, member in pairs(d.account) do
+          if json.is_array(member) then d.account[name] = json.array {} end
+        end
+        d.account.rules.rules = json.array {}
+      end)
+      assert.equal(2, import(source, nothing, "--prune").code) -- asks first
+      local result = import(source, nothing, "--prune", "--yes")
+      assert.equal(0, result.code, result.err)
+      local document = json.decode(export(source))
+      assert.equal(0, #document.zones)
+      assert.equal(0, #document.account.certificate_authorities + #document.account.lists + #document.account.custom_rulesets
+        + #document.account.access_certificates)
+    end)
+
+    it("deletes things of a zone in the order that the API wants", function()
+      local bare = edited(text, function(d)
+        local zone = zone_of(d, "heron.test")
+        for name, member in pairs(zone) do
+          if json.is_array(member) then zone[name] = json.array {} end
+        end
+        zone.rules.rules = json.array {}
+      end)
+      local result = import(source, bare, "--prune", "--yes")
+      assert.equal(0, result.code, result.err)
+      local zone = zone_of(json.decode(export(source)), "heron.test")
+      for name, member in pairs(zone) do
+        if json.is_array(member) then assert.equal(0, #member, name) end
+      end
+    end)
+
+    it("never touches the account with a document of a zone", function()
+      local document = edited(export(source, "--zone", "stork.test"), function(d) d.account.lists = json.array {} end)
+      local result = import(source, document, "--prune", "--yes")
+      assert.equal(0, result.code, result.err)
+      assert.equal(text, export(source))
+      local changed = edited(export(source, "--zone", "heron.test"), function(d) d.account.lists[1].description = "moved" end)
+      result = import(source, changed)
+      assert.equal(1, result.code)
+      assert.truthy(result.err:find("list office: the account has another one of that name", 1, true), result.err)
+    end)
+
+    it("replaces a CA under its name, with its hostnames in every zone", function()
+      local certs = require "spec.support.certs"
+      local fresh = certs.ca "Partners again"
+      local wanted = edited(text, function(d) d.account.certificate_authorities[1].certificates = fresh.pem end)
+      assert.truthy(import(source, wanted, "--dry-run").out:find("~ replace CA partners\n", 1, true))
+      local result = import(source, wanted)
+      assert.equal(0, result.code, result.err)
+      local document = json.decode(export(source))
+      assert.equal(fresh.pem, document.account.certificate_authorities[1].certificates)
+      assert.same({ "api.heron.test", "b.heron.test" }, { unpack(zone_of(document, "heron.test").associations[2].hostnames) })
+    end)
+
+    it("keeps the ids of rules that do not change", function()
+      local zone = source.gate:call("GET", "/zones?name=heron.test").body.result[1].id
+      local path = ("/zones/%s/rulesets/phases/http_request_firewall_custom/entrypoint"):format(zone)
+      local before = source.gate:call("GET", path).body.result.rules
+      local wanted = edited(text, function(d) table.insert(zone_of(d, "heron.test").rules.rules, 1, { action = "log", expression = "ssl" }) end)
+      assert.equal(0, import(source, wanted).code)
+      local after = source.gate:call("GET", path).body.result.rules
+      for index = 1, 4 do assert.equal(before[index].id, after[index + 1].id) end
+    end)
+
+    it("lets a CNAME take the place of addresses", function()
+      local wanted = edited(text, function(d)
+        local records = json.array {}
+        for _, record in ipairs(zone_of(d, "heron.test").dns_records) do
+          if record.name ~= "www.heron.test" then records[#records + 1] = record end
+        end
+        records[#records + 1] = { type = "CNAME", name = "www.heron.test", content = "b.heron.test" }
+        zone_of(d, "heron.test").dns_records = records
+      end)
+      local result = import(source, wanted, "--prune", "--yes")
+      assert.equal(0, result.code, result.err)
+      assert.equal("", import(source, wanted).out)
+    end)
+
+    it("stops at a refusal, says where, and can be run again", function()
+      local wanted = edited(text, function(d)
+        zone_of(d, "heron.test").origins[1].url = "ftp://nowhere"
+        zone_of(d, "stork.test").paused = false
+      end)
+      local result = import(source, wanted)
+      assert.equal(1, result.code)
+      assert.truthy(result.out:find("~ change zone stork.test", 1, true))
+      assert.truthy(result.err:find("stopped after 1 of 2 changes", 1, true), result.err)
+      assert.truthy(result.err:find("/url", 1, true))
+      assert.equal(0, import(source, text).code)
+      assert.equal(text, export(source))
+    end)
+
+    it("shows how far it is on a terminal only", function()
+      local wanted = edited(text, function(d) zone_of(d, "stork.test").paused = false end)
+      assert.is_nil(import(source, wanted).err:find("\r", 1, true))
+      source.terminal.stderr = true
+      assert.truthy(import(source, text).err:find("\r\27[K[", 1, true))
+    end)
+  end)
+end)
