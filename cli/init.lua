@@ -10,7 +10,7 @@ local M = {}
 
 local FAILED, USAGE = 1, 2
 -- Commands over the admin API, each in a file of its own.
-local OVER_THE_API = { "ca", "host", "cert", "rules", "zone", "status", "export", "import" }
+local OVER_THE_API = { "ca", "host", "cert", "rules", "zone", "status", "export", "import", "prove" }
 local CANDIDATES = { "moongate.lua", "/etc/moongate/moongate.lua" }
 local DEVELOPMENT_DIR = "moongate-data"
 
