@@ -106,6 +106,31 @@ describe("TLS settings", function()
     session:close()
   end)
 
+  for title, change in pairs {
+    ["a higher minimum"] = function() zone_setting("min_tls_version", "1.3") end,
+    ["other suites"] = function() zone_setting("ciphers", { OLD }) end,
+    ["other suites of the hostname"] = function() host_setting("ciphers", "pay.example.com", { OLD }) end,
+  } do
+    it("are not got around by an older session: " .. title, function()
+      local function connect(kept)
+        return client.connect { port = gate.port, sni = "pay.example.com", ca = gate.ca_path, version = "1.2", resume = kept }
+      end
+      local session = assert(connect())
+      assert.equal(200, session:get("/", { host = "pay.example.com" }).status)
+      local kept = session:resumable()
+      session:close()
+      session = assert(connect(kept))
+      assert.is_true(session:is_resumed())
+      session:close()
+      change()
+      session = connect(kept)
+      if session then
+        assert.is_false(session:is_resumed())
+        session:close()
+      end
+    end)
+  end
+
   it("are there again after a restart", function()
     host_setting("min_tls_version", "pay.example.com", "1.3")
     zone_setting("ciphers", { OLD })
