@@ -324,6 +324,15 @@ static void connect_next(struct moon_origin_conn *origin, const char *why) {
     fail(origin, MOON_ORIGIN_REFUSED, why);
 }
 
+/* A name leads wherever whoever keeps it likes, at every look anew: never to this machine, its links or what is secret there. Who
+ * means such a place says its address, or "localhost". */
+static bool may_lead_to(struct moon_str name, const struct moon_address *address) {
+    if (!moon_address_is_local(address))
+        return true;
+    return moon_address_is_loopback(address) &&
+           (moon_str_equal(name, MOON_STR("localhost")) || moon_str_ends_with(name, MOON_STR(".localhost")));
+}
+
 static void on_resolved(void *data, int status, const struct moon_address *addresses, unsigned count) {
     struct moon_origin_conn *origin = data;
     origin->resolve = NULL;
@@ -331,9 +340,13 @@ static void on_resolved(void *data, int status, const struct moon_address *addre
         fail(origin, MOON_ORIGIN_UNRESOLVED, uv_strerror(status));
         return;
     }
-    memcpy(origin->addresses, addresses, count * sizeof *addresses);
-    origin->address_count = count;
-    connect_next(origin, "");
+    for (unsigned i = 0; i < count; i++)
+        if (may_lead_to(origin->terms->host, &addresses[i]))
+            origin->addresses[origin->address_count++] = addresses[i];
+    if (origin->address_count)
+        connect_next(origin, "");
+    else
+        fail(origin, MOON_ORIGIN_UNRESOLVED, "the name leads to this machine or its links: give the address itself if that is meant");
 }
 
 static void on_deadline(struct moon_deadline *deadline) {

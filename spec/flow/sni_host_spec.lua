@@ -1,6 +1,7 @@
 -- A connection opened for one name and used for another: trust decides, and both names are looked up the same way.
 
 local certs = require "spec.support.certs"
+local client = require "spec.support.client"
 local gateway = require "spec.support.gateway"
 local origin = require "spec.support.origin"
 
@@ -53,6 +54,29 @@ describe("server name and Host", function()
       assert.equal(status == 200 and 1 or 0, #behind:requests(path))
     end)
   end
+
+  describe("in a ClientHello that comes", function()
+    local large = (string.char(250) .. ("x"):rep(250)):rep(40) .. "\8http/1.1"
+    for how, options in pairs {
+      ["in records of one byte"] = { split = client.tiny_records },
+      ["byte by byte"] = { split = client.tiny_segments },
+      ["in many segments"] = { alpn = large },
+      ["large, in records of one byte"] = { alpn = large, split = client.tiny_records },
+    } do
+      it(how .. " counts like any other", function()
+        for index, case in ipairs {
+          { "a.example.com", "A", "a.example.com", 200 }, { "a.example.com", "B", "a.example.com", 403 },
+          { "a.example.com", nil, "a.example.com", 403 }, { "open.example.com", "A", "a.example.com", 421 },
+          { "a.example.com", "A", "b.example.com", 421 }, { "open.example.com", nil, "open.example.com", 200 },
+        } do
+          for _, version in ipairs { "1.2", "1.3" } do
+            assert.equal(case[4], (gate:status { sni = case[1], cert = certificate(case[2]), host = case[3], version = version,
+              split = options.split, alpn = options.alpn }), index)
+          end
+        end
+      end)
+    end
+  end)
 
   it("looks at every request of a connection, not only the first", function()
     local session = gate:connect { host = "open.example.com" }

@@ -40,6 +40,13 @@ if not registry["moongate.spec.client"] then
     int SSL_set_fd(SSL *ssl, int fd);
     long SSL_ctrl(SSL *ssl, int command, long number, void *pointer);
     int SSL_connect(SSL *ssl);
+    int SSL_set_alpn_protos(SSL *ssl, const char *list, unsigned len);
+    typedef struct bio_st BIO;
+    BIO *BIO_new(const void *method);
+    const void *BIO_s_mem(void);
+    int BIO_read(BIO *bio, void *data, int len);
+    int BIO_write(BIO *bio, const void *data, int len);
+    void SSL_set_bio(SSL *ssl, BIO *input, BIO *output);
     int SSL_read(SSL *ssl, void *data, int len);
     int SSL_write(SSL *ssl, const void *data, int len);
     int SSL_shutdown(SSL *ssl);
@@ -108,9 +115,62 @@ local function context(options)
   return ctx
 end
 
+-- A handshake whose ClientHello goes out as `split` makes it of the bytes that OpenSSL wrote. Everything after it is as usual.
+local function connect_split(self, split)
+  local input, output = ssl.BIO_new(ssl.BIO_s_mem()), ssl.BIO_new(ssl.BIO_s_mem())
+  ssl.SSL_set_bio(self.ssl, input, output)
+  local room = ffi.new("char[65536]")
+  local function receive_exactly(len)
+    local text = ""
+    while #text < len do
+      local count = tonumber(ffi.C.recv(self.fd, room, len - #text, 0))
+      if count <= 0 then return nil end
+      text = text .. ffi.string(room, count)
+    end
+    return text
+  end
+  local function send_all(bytes)
+    assert(tonumber(ffi.C.send(self.fd, bytes, #bytes, 0x4000)) == #bytes)
+  end
+  local first = true
+  while true do
+    local rc = ssl.SSL_connect(self.ssl)
+    local reason = rc ~= 1 and ssl.SSL_get_error(self.ssl, rc)
+    local count = ssl.BIO_read(output, room, 65536)
+    if count > 0 then
+      local pieces = { ffi.string(room, count) }
+      if first then pieces = split(pieces[1]) end
+      for _, piece in ipairs(pieces) do send_all(piece) end
+      first = false
+    end
+    if rc == 1 then break end
+    local header = reason == ERROR_WANT_READ and receive_exactly(5) -- record by record, so that nothing is left over at the end
+    local record = header and receive_exactly(header:byte(4) * 256 + header:byte(5))
+    if not record then return false end
+    ssl.BIO_write(input, header .. record, 5 + #record)
+  end
+  ssl.SSL_set_fd(self.ssl, self.fd)
+  return true
+end
+
+--- For `split` of connect(): the ClientHello in TLS records of one byte each, in few segments.
+function M.tiny_records(flight)
+  local version, message = flight:sub(2, 3), flight:sub(6)
+  assert(#message == flight:byte(4) * 256 + flight:byte(5), "the flight is more than one record")
+  return { (message:gsub(".", function(byte) return "\22" .. version .. "\0\1" .. byte end)) }
+end
+
+--- The same in one record, sent byte by byte.
+function M.tiny_segments(flight)
+  local pieces = {}
+  for i = 1, #flight do pieces[i] = flight:sub(i, i) end
+  return pieces
+end
+
 --- Opens a connection. `tls = false`: plain TCP. Without `sni` no server name is sent. `cert` (a chain) and `key` are paths.
 ---@param options { port: integer, tls: boolean|nil, sni: string|nil, ca: string|nil, cert: string|nil, key: string|nil,
----                 version: string|nil, resume: ffi.cdata*|nil, timeout: number|nil }
+---                 version: string|nil, resume: ffi.cdata*|nil, timeout: number|nil, alpn: string|nil,
+---                 split: fun(flight: string): string[] }  alpn: as on the wire
 ---@return table|nil session
 ---@return string|nil reason when the handshake or the connection failed
 function M.connect(options)
@@ -126,7 +186,10 @@ function M.connect(options)
     ssl.SSL_ctrl(self.ssl, CTRL_SET_TLSEXT_HOSTNAME, 0, ffi.cast("void *", ffi.cast("const char *", options.sni)))
   end
   if options.resume then ssl.SSL_set_session(self.ssl, options.resume) end
-  if ssl.SSL_connect(self.ssl) ~= 1 then
+  if options.alpn then ssl.SSL_set_alpn_protos(self.ssl, options.alpn, #options.alpn) end
+  local connected
+  if options.split then connected = connect_split(self, options.split) else connected = ssl.SSL_connect(self.ssl) == 1 end
+  if not connected then
     local reason = ssl_reason() or "the connection was closed in the handshake"
     self:close()
     return nil, reason

@@ -259,7 +259,7 @@ function Gateway:connect(options)
   local session, err = client.connect {
     port = self.port, sni = sni or nil, ca = self.ca_path, cert = options.cert and options.cert.chain_path,
     key = options.cert and options.cert.key_path, version = options.version, timeout = options.timeout,
-    resume = options.resume,
+    resume = options.resume, alpn = options.alpn, split = options.split,
   }
   if not session then error("no TLS session: " .. tostring(err), 2) end
   session.host = options.host
