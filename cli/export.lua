@@ -48,6 +48,16 @@ local function name_left_out(world, place, left_out)
   return true
 end
 
+-- Lists that were sent, not fetched from an address.
+local function name_revocation_lists(account, left_out)
+  for _, ca in ipairs(account.certificate_authorities) do
+    if ca.revocation_list ~= json.null and ca.revocation_list.source == "upload" then
+      left_out[#left_out + 1] = ("revocation list of the CA %s: the API does not show it"):format(
+        kinds.of("account").certificate_authorities.key(ca))
+    end
+  end
+end
+
 -- Client certificates belong to the managed CA, whose key stays; there may be very many.
 local function count_client_certificates(world, place, left_out)
   local envelope, failure = world.api:call("GET", place.path .. "/client_certificates", nil, { per_page = 5 })
@@ -155,6 +165,7 @@ local function read_all(world, args, session)
   end
   sorted(kinds.zones, document.zones)
   if args.zone then document.account = referred(document.account, document.zones[1]) end
+  name_revocation_lists(document.account, document.left_out)
   return document
 end
 

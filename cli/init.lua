@@ -104,6 +104,10 @@ local function build_parser(shown)
     require("moongate.cli." .. name).declare(parser, function(command) return with_help(command, shown) end)
   end
 
+  local completion = with_help(parser:command("completion", "Print what makes a shell complete commands and options."), shown)
+  completion:argument("shell", "bash, zsh or fish."):argname "SHELL":choices { "bash", "zsh", "fish" }
+  completion:epilog "Example:\n  source <(moongate completion bash)"
+
   local version = with_help(parser:command("version", "Print the version."), shown)
   version:flag("--json", "As a JSON object.")
   return parser
@@ -235,6 +239,13 @@ function COMMANDS.version(args, host)
   return 0
 end
 
+local COMPLETIONS = { bash = "get_bash_complete", zsh = "get_zsh_complete", fish = "get_fish_complete" }
+
+function COMMANDS.completion(args, host, parser)
+  host.stdout:write(parser[COMPLETIONS[args.shell]](parser))
+  return 0
+end
+
 for _, name in ipairs(OVER_THE_API) do
   COMMANDS[name] = function(args, host)
     return require("moongate.cli.session").run(require("moongate.cli." .. name).run, args, host)
@@ -255,6 +266,17 @@ local function host_of(given)
   return host
 end
 
+-- What the arguments say; nil when they are wrong, or when help was asked for.
+local function parse(parser, argv, shown)
+  function parser.error(command, message)
+    shown.mistake, shown.usage = message, command:get_usage()
+    error("usage", 0)
+  end
+  local ok, args = pcall(parser.parse, parser, argv)
+  if ok then return args end
+  if not shown.text and not shown.mistake then error(args, 0) end
+end
+
 --- Runs one command.
 ---@param argv string[] the arguments, without the program's name
 ---@param given table|nil for specs, any of: stdin, stdout, stderr, control, transport, environment, is_terminal, sleep
@@ -264,17 +286,16 @@ function M.main(argv, given)
   local host = host_of(given or {})
   local shown = {}
   local parser = build_parser(shown)
-  local called, ok, args = pcall(parser.pparse, parser, argv)
+  local args = parse(parser, argv, shown)
   if shown.text then
     host.stdout:write(shown.text, "\n")
     return 0
   end
-  if not called then error(ok, 0) end
-  if not ok then
-    host.stderr:write("moongate: ", args, "\n", parser:get_usage(), "\n")
+  if not args then
+    host.stderr:write("moongate: ", shown.mistake, "\n", shown.usage, "\n")
     return USAGE
   end
-  return COMMANDS[args.command](args, host)
+  return COMMANDS[args.command](args, host, parser)
 end
 
 return M

@@ -8,7 +8,7 @@ local kind = require "moongate.cli.kind"
 
 local M = {}
 
-local STRING, BOOLEAN, ARRAY = "string", "boolean", "array"
+local STRING, BOOLEAN, ARRAY, OBJECT = "string", "boolean", "array", "object"
 
 -- ---- lists ----
 
@@ -102,9 +102,39 @@ local function denials_path(world, place, value)
     world:id("certificate_authorities", place, certificate_key(value)))
 end
 
+local REVOCATION_LIST = { source = true, url = true, refresh_minutes = true, soft = true }
+
+local function revocation_list_path(world, place, value)
+  return ("%s/mtls_certificates/%s/moongate/crl"):format(place.path,
+    world:id("certificate_authorities", place, certificate_key(value)))
+end
+
+-- Where the list comes from, or null; the API does not show the list itself.
+local function read_revocation_list(world, place, value)
+  local raw, failure = world.api:ask("GET", revocation_list_path(world, place, value))
+  if raw then return kind.trim(raw, REVOCATION_LIST) end
+  if failure.status == 404 then return json.null end
+  return nil, failure
+end
+
+-- A CA whose list is not there must not verify anybody: the import stops before hostnames are associated with it.
+local function set_revocation_list(world, place, value)
+  local wanted = value.revocation_list
+  if wanted == nil then return true end
+  local before, failure = read_revocation_list(world, place, value)
+  if not before then return nil, failure end
+  if kind.canonical(wanted) == kind.canonical(before) then return true end
+  local path = revocation_list_path(world, place, value)
+  if wanted == json.null then return world.api:ask("DELETE", path) end
+  if wanted.source == "url" then
+    return world.api:ask("PUT", path, { url = wanted.url, refresh_minutes = wanted.refresh_minutes, soft = wanted.soft })
+  end
+  return nil, { text = ("its revocation list is in no document: send it with PUT %s, then import again"):format(path) }
+end
+
 M.certificate_authorities = {
   name = "certificate_authorities", singular = "CA", level = "account", required = { "certificates" }, referred = true,
-  members = { name = STRING, certificates = STRING, denials = ARRAY },
+  members = { name = STRING, certificates = STRING, denials = ARRAY, revocation_list = OBJECT },
   key = certificate_key,
   must_renew = function(value, before) return value.certificates ~= before.certificates end,
 }
@@ -119,6 +149,8 @@ function M.certificate_authorities.read(world, place)
     value.denials = json.array {}
     for index, one in ipairs(raw) do value.denials[index] = kind.trim(one, DENIAL) end
     table.sort(value.denials, function(a, b) return kind.canonical(a) < kind.canonical(b) end)
+    value.revocation_list, failure = read_revocation_list(world, place, value)
+    if not value.revocation_list then return nil, failure end
   end
   return values
 end
@@ -154,10 +186,14 @@ function M.certificate_authorities.create(world, place, value)
   })
   if not made then return nil, failure end
   world:remember("certificate_authorities", place, certificate_key(value), made.id)
-  return set_denials(world, place, value)
+  return M.certificate_authorities.change(world, place, value)
 end
 
-function M.certificate_authorities.change(world, place, value) return set_denials(world, place, value) end
+function M.certificate_authorities.change(world, place, value)
+  local done, failure = set_denials(world, place, value)
+  if not done then return nil, failure end
+  return set_revocation_list(world, place, value)
+end
 
 local function associations_of(zone) return zone.path .. "/certificate_authorities/hostname_associations" end
 

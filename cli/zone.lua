@@ -1,10 +1,26 @@
---- moongate.cli.zone — the commands `zone list`, `zone create`, `zone show` and `zone delete`.
+--- moongate.cli.zone — the commands `zone list`, `create`, `show` and `delete`, and `zone settings get` and `set`.
 
+local json = require "moongate.json"
 local session_of = require "moongate.cli.session"
 
 local M = {}
 
 local HEADINGS = { "NAME", "ID", "STATUS", "PAUSED", "ACCOUNT", "CREATED" }
+
+local function declare_settings(zone, with_help)
+  local settings = with_help(zone:command("settings", "What holds for all hostnames of a zone."))
+  settings:command_target "settings_command"
+  local get = with_help(settings:command("get", "Show the settings of a zone, or one of them."))
+  get:argument("zone", "Name or id."):argname "ZONE"
+  get:argument("setting", "The id of a setting."):argname "SETTING":args "?"
+  session_of.declare(get)
+  local set = with_help(settings:command("set", "Change a setting."))
+  set:argument("zone", "Name or id."):argname "ZONE"
+  set:argument("setting", "Its id."):argname "SETTING"
+  set:argument("value", "Its value; several for a list, '' for an empty one."):argname "VALUE":args "+"
+  session_of.declare(set)
+  set:epilog "Example:\n  moongate zone settings set example.com min_tls_version 1.3"
+end
 
 ---@param parser table of argparse
 ---@param with_help fun(parser: table): table
@@ -22,6 +38,7 @@ function M.declare(parser, with_help)
   local delete = with_help(zone:command("delete", "Delete a zone with everything in it."))
   delete:argument("zone", "Name or id."):argname "ZONE"
   session_of.declare(delete, { destructive = true })
+  declare_settings(zone, with_help)
 end
 
 local COMMANDS = {}
@@ -69,6 +86,50 @@ function COMMANDS.delete(args, session)
   if not gone then return nil, failure end
   return session:print_done(gone, "deleted the zone " .. zone.name)
 end
+
+-- ---- settings ----
+
+local SETTINGS = {}
+
+local function settings_path(args, session)
+  local zone, failure = session:zone(args.zone)
+  if not zone then return nil, failure end
+  return ("/zones/%s/settings"):format(zone.id) .. (args.setting and "/" .. session.escape(args.setting) or "")
+end
+
+function SETTINGS.get(args, session)
+  local path, failure = settings_path(args, session)
+  if not path then return nil, failure end
+  local result
+  result, failure = session.api:ask("GET", path)
+  if not result then return nil, failure end
+  if args.setting then return session:print_one(result, { { result.id, result.value }, { "modified", result.modified_on } }) end
+  return session:print_list(result, { "SETTING", "VALUE", "EDITABLE", "MODIFIED" }, function(one)
+    return { one.id, one.value, one.editable, one.modified_on }
+  end)
+end
+
+-- Whether a value is a list, the setting itself tells.
+function SETTINGS.set(args, session)
+  local path, failure = settings_path(args, session)
+  if not path then return nil, failure end
+  local before
+  before, failure = session.api:ask("GET", path)
+  if not before then return nil, failure end
+  local value = args.value[1]
+  if json.is_array(before.value) then
+    value = json.array {}
+    for _, element in ipairs(args.value) do value[#value + 1] = element ~= "" and element or nil end
+  elseif args.value[2] then
+    return session_of.usage(("%s has one value"):format(args.setting))
+  end
+  local result
+  result, failure = session.api:ask("PATCH", path, { value = value })
+  if not result then return nil, failure end
+  return session:print_one(result, { { result.id, result.value } })
+end
+
+function COMMANDS.settings(args, session) return SETTINGS[args.settings_command](args, session) end
 
 ---@param args table as parsed by moongate.cli
 ---@param session table moongate.cli.session

@@ -154,6 +154,27 @@ describe("moongate export and import", function()
       assert.equal(json.null, list[1].zone)
     end)
 
+    it("stops at a CA whose revocation list no document can hold, before hostnames ask for it", function()
+      local certs = require "spec.support.certs"
+      local list = certs.crl(everything.partners)
+      local function upload(line)
+        local account = "/accounts/" .. line.gate.account_id
+        local id = line:json({ "ca", "show", "partners" }).id
+        local answer = line.gate:call("PUT", ("%s/mtls_certificates/%s/moongate/crl"):format(account, id), { crl = list })
+        assert.equal(200, answer.status, answer.raw)
+      end
+      upload(source)
+      local text, err = source:ok { "export" }
+      assert.truthy(err:find("left out: revocation list of the CA partners", 1, true))
+      local result = import(target, text)
+      assert.equal(1, result.code)
+      assert.truthy(result.err:find("its revocation list is in no document", 1, true), result.err)
+      assert.equal(0, #target:json { "zone", "list" })
+      upload(target)
+      assert.equal(0, import(target, text).code)
+      assert.equal(text, export(target))
+    end)
+
     for _, case in ipairs {
       { "a leaf certificate that an origin presents", "presented", "there is no leaf certificate" },
       { "an Access certificate", nil, "the API does not show its certificate" },

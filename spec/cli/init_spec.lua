@@ -40,7 +40,8 @@ describe("moongate.cli", function()
   describe("main()", function()
     for _, case in ipairs {
       { "-h" }, { "--help" }, { "run", "--help" }, { "check", "-h" }, { "token", "-h" }, { "token", "create", "-h" }, { "token", "list", "-h" },
-      { "token", "revoke", "-h" }, { "eval", "-h" }, { "version", "-h" },
+      { "token", "revoke", "-h" }, { "eval", "-h" }, { "version", "-h" }, { "ca", "-h" }, { "ca", "upload", "-h" }, { "host", "origin", "set", "-h" }, { "cert", "issue", "-h" },
+      { "rules", "add", "-h" }, { "zone", "settings", "set", "-h" }, { "export", "-h" }, { "import", "-h" }, { "status", "-h" }, { "completion", "-h" },
     } do
       it("helps with " .. table.concat(case, " "), function()
         local result = run(unpack(case))
@@ -115,6 +116,29 @@ describe("moongate.cli", function()
       local json = require "moongate.json"
       assert.equal(version, json.decode(run("version", "--json").out).version)
     end)
+  end)
+
+  describe("completion", function()
+    for _, shell in ipairs { "bash", "zsh", "fish" } do
+      it("is printed for " .. shell .. ", with every command", function()
+        local result = run("completion", shell)
+        assert.equal(0, result.code)
+        for _, word in ipairs { "moongate", "export", "upload", "token%-file", "settings" } do assert.truthy(result.out:find(word), word) end
+      end)
+    end
+
+    it("is a script that bash can read", function()
+      local pipe = assert(io.popen("bash -n", "w"))
+      pipe:write(run("completion", "bash").out)
+      assert.truthy(pipe:close())
+    end)
+
+    it("knows no other shell", function() assert.equal(2, run("completion", "csh").code) end)
+  end)
+
+  it("shows the usage of the command that was meant", function()
+    assert.truthy(run("ca", "upload").err:find("Usage: moongate ca upload", 1, true))
+    assert.truthy(run("host", "origin", "set", "a").err:find("Usage: moongate host origin set", 1, true))
   end)
 
   describe("eval", function()

@@ -62,6 +62,39 @@ describe("moongate zone", function()
     end
   end)
 
+  describe("settings", function()
+    before_each(function() line.gate:zone "heron.test" end)
+
+    it("shows all of them, or one", function()
+      assert.truthy(line:ok({ "zone", "settings", "get", "heron.test" }):find("\nssl +full +yes +%-\n"))
+      assert.equal("full", line:json({ "zone", "settings", "get", "heron.test", "ssl" }).value)
+    end)
+
+    it("changes one, and passes on what the API says of it", function()
+      local out, err = line:ok { "zone", "settings", "set", "heron.test", "min_tls_version", "1.1" }
+      assert.equal("min_tls_version  1.1\n", out)
+      assert.truthy(err:find("clients need TLS 1.2", 1, true))
+    end)
+
+    it("makes a list where the setting is one", function()
+      line:ok { "zone", "settings", "set", "heron.test", "ciphers", "ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256" }
+      assert.equal(2, #line:json({ "zone", "settings", "get", "heron.test", "ciphers" }).value)
+      line:ok { "zone", "settings", "set", "heron.test", "ciphers", "" }
+      assert.equal(0, #line:json({ "zone", "settings", "get", "heron.test", "ciphers" }).value)
+    end)
+
+    for _, case in ipairs {
+      { "a setting that is none", { "ssll", "full" }, 1, "ssll" }, { "a value that is none", { "ssl", "maybe" }, 1, "/value" },
+      { "two values", { "ssl", "full", "off" }, 2, "ssl has one value" },
+    } do
+      it("fails for " .. case[1], function()
+        local result = line:run { "zone", "settings", "set", "heron.test", unpack(case[2]) }
+        assert.equal(case[3], result.code)
+        assert.truthy(result.err:find(case[4], 1, true), result.err)
+      end)
+    end
+  end)
+
   for _, case in ipairs {
     { "a zone that is not there", { "zone", "show", "none.test" }, 'there is no zone "none.test"' },
     { "an account that is not there", { "zone", "list", "--account", "none" }, "it sees: default" },
