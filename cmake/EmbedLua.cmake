@@ -5,7 +5,7 @@ function(moongate_embed_lua target)
   file(GLOB_RECURSE sources CONFIGURE_DEPENDS
     "${CMAKE_CURRENT_SOURCE_DIR}/lua/*.lua" "${CMAKE_CURRENT_SOURCE_DIR}/rules/*.lua"
     "${CMAKE_CURRENT_SOURCE_DIR}/admin/*.lua" "${CMAKE_CURRENT_SOURCE_DIR}/cli/*.lua")
-  file(GLOB headers CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/core/*/*.h")
+  file(GLOB headers CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/core/*/*.h" "${CMAKE_CURRENT_SOURCE_DIR}/core/include/moongate/*.h")
   set(output "${CMAKE_CURRENT_BINARY_DIR}/embedded_lua.c")
   add_custom_command(OUTPUT ${output}
     COMMAND ${LUAJIT_PROGRAM} "${CMAKE_CURRENT_SOURCE_DIR}/cmake/embed_lua.lua" "${CMAKE_CURRENT_SOURCE_DIR}" ${output}

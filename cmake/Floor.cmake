@@ -28,7 +28,3 @@ function(moongate_floor name)
   target_sources(${target} INTERFACE $<TARGET_OBJECTS:moongate_${name}>)
   target_link_libraries(${target} INTERFACE moongate_hardening)
 endfunction()
-
-file(GLOB MOONGATE_APP_SOURCES CONFIGURE_DEPENDS "${CMAKE_CURRENT_SOURCE_DIR}/core/app/*.c")
-set_source_files_properties(${MOONGATE_APP_SOURCES} PROPERTIES
-  COMPILE_DEFINITIONS "_GNU_SOURCE;MOONGATE_VERSION=\"${PROJECT_VERSION}\"")

@@ -18,7 +18,7 @@ end
 
 local CORE = {
   include = { uses = only(), libraries = only() },
-  base = { uses = only(), libraries = only() },
+  base = { uses = only "include", libraries = only() },
   net = { uses = only "base", libraries = only "uv" },
   tls = { uses = only "base", libraries = only "openssl" },
   http = { uses = only "base", libraries = only "llhttp" },

@@ -32,7 +32,7 @@ end
 ---@return string[] headers  that declare them, relative to core/
 return function(source_dir)
   local parts, functions, headers = {}, {}, {}
-  for _, floor in ipairs { "base", "net", "tls", "http", "gate", "script" } do
+  for _, floor in ipairs { "include/moongate", "base", "net", "tls", "http", "gate", "script" } do
     for _, path in ipairs(headers_of(source_dir .. "/core/" .. floor)) do
       local before = #functions
       for region in read(path):gmatch("/%* ffi: begin.-%*/(.-)/%* ffi: end %*/") do

@@ -230,6 +230,11 @@ local function is_loopback(address)
   return host == "localhost" or host == "[::1]" or host:find("^127%.%d+%.%d+%.%d+$") ~= nil
 end
 
+local function check_heads(limits)
+  if limits.start_line > limits.head then return "limits.start_line is larger than limits.head", "start_line" end
+  if limits.field > limits.head then return "limits.field is larger than limits.head", "field" end
+end
+
 -- What no single key can know.
 local function check_together(config)
   local admin = config.admin
@@ -240,9 +245,7 @@ local function check_together(config)
     return ("admin.listen = \"%s\" is not a loopback address: admin.certificate and admin.key are required there")
       :format(admin.listen), "admin"
   end
-  local limits = config.limits
-  if limits.start_line > limits.head then return "limits.start_line is larger than limits.head", "start_line" end
-  if limits.field > limits.head then return "limits.field is larger than limits.head", "field" end
+  return check_heads(config.limits)
 end
 
 -- Runs the chunk with nothing within reach: no globals, no string methods (C functions know no budget), no compiled
@@ -280,6 +283,18 @@ function M.check(given, file, base, source)
   if not config then return fail(file, source and line_of(source, key), message) end
   message, key = check_together(config)
   if message then return fail(file, source and line_of(source, key), message) end
+  return config
+end
+
+--- Checks the settings of a gateway that is part of another program: only limits and timeouts are of use to it.
+---@param given table
+---@return table|nil config every key present, defaults filled in
+---@return string|nil message
+function M.embedded(given)
+  local config, message = check_table(given, { limits = SCHEMA.limits, timeouts = SCHEMA.timeouts }, "", ".")
+  if not config then return nil, message end
+  message = check_heads(config.limits)
+  if message then return nil, message end
   return config
 end
 

@@ -201,6 +201,7 @@ local function build_origin(texts, origin)
   client.certificates, client.sealed, client.context = view(texts[5]), view(texts[6]), view(texts[7])
   terms.addresses, terms.verify, terms.request_name = view(texts[8]), origin.verify ~= false, origin.request_name == true
   terms.shared_client = origin.shared_client == true
+  client.plain = view(texts[9])
   local out = ffi.new("struct moon_origin_terms *[1]")
   if C.moon_ffi_origin_new(out, attached(), terms, secrets.ring(), diag) ~= 0 then
     return refused()
@@ -213,7 +214,7 @@ local function origin_of(origin)
   local texts = {
     text_of(origin.url), text_of(origin.host_header), text_of(origin.sni), text_of(origin.ca),
     text_of(client.certificates), text_of(client.private_key), text_of(client.context),
-    table.concat(origin.addresses or {}, ","),
+    table.concat(origin.addresses or {}, ","), text_of(client.plain_key),
   }
   local key = ("%s\0%s\0%s\0%s"):format(table.concat(texts, "\0"), origin.verify ~= false, origin.request_name == true,
     origin.shared_client == true)
@@ -374,13 +375,15 @@ end
 --- or two minutes for the first one.
 ---@param snapshot table
 ---@return true|nil
----@return moongate.control.Diagnostic|nil
+---@return moongate.control.Diagnostic|nil  with the core's code
 function M.publish(snapshot)
   local rc = C.moon_ffi_publish(attached(), snapshot.handle, served and PUBLISH_DEADLINE_MS or FIRST_DEADLINE_MS, diag)
   served = snapshot
   publications = publications + 1
   if rc ~= 0 then
-    return refused()
+    local _, err = refused()
+    err.code = rc
+    return nil, err
   end
   return true
 end

@@ -56,17 +56,19 @@ end
 ---@param declared string|nil    what the policy files of this thread declare, as JSON
 ---@param ask function|nil       gives the values of it
 ---@param geo_at userdata|nil    const struct moon_geo *
+---@param embedder_at userdata|nil  const struct moon_embedder *
 ---@return table<integer, fun()> functions  by host id
 ---@return fun() prepare   decides for facts whose host has no function yet, and makes one
 ---@return fun() guarded   decides rule by rule
 ---@return fun(snapshot_at: userdata) adopt  raises an error for a snapshot that cannot be served
-function M.open(facts_at, verdict_at, channel_at, declared, ask, geo_at)
+function M.open(facts_at, verdict_at, channel_at, declared, ask, geo_at, embedder_at)
   local facts = ffi.cast("const struct moon_facts *", facts_at)
   local verdict = ffi.cast("struct moon_verdict *", verdict_at)
   local view = ffi.new("struct moon_str[1]") -- scratch: one per state, never escapes this function
   tune()
   log.attach(bridge, ffi.cast("struct moon_log_channel *", channel_at))
   if declared then require("moongate.policies").declare(declared, ask) end
+  if embedder_at then require("moongate.embedder").declare(ffi.cast("const struct moon_embedder *", embedder_at), facts) end
 
   local set = require("moongate.ruleset").new {
     schema = require("moongate.fields").bind(facts, geo_at and ffi.cast("const struct moon_geo *", geo_at)),
@@ -112,7 +114,7 @@ function M.open(facts_at, verdict_at, channel_at, declared, ask, geo_at)
   return set.functions, prepare, guarded, adopt
 end
 
--- ---- the control plane ----
+-- ---- the control plane of the program ----
 
 local app -- what moongate.admin.boot gave
 
@@ -227,6 +229,58 @@ end
 --- At the end of the process.
 function M.stop()
   app:stop()
+end
+
+-- ---- the control plane of a gateway inside another program (core/script/publisher.c) ----
+
+local embedded -- what moongate.admin.embedded made
+
+--- Prepares publishing.
+---@param module table  moongate.admin.embedded, handed in by C
+function M.embed(module)
+  embedded = module.new(require "moongate.control")
+end
+
+--- Limits and timeouts of a gateway.
+---@param settings string  JSON; empty: the defaults
+---@return table|nil settings  as the program's configuration has them
+---@return string|nil message
+function M.settings(settings)
+  local given = {}
+  if settings ~= "" then
+    local json = require "moongate.json"
+    local decoded, err = json.decode(settings, { unique_keys = true })
+    if err then return nil, ("line %d, column %d: %s"):format(err.line, err.column, err.message) end
+    if not json.is_object(decoded) then return nil, "expected an object" end
+    given = decoded
+  end
+  return require("moongate.config").embedded(given)
+end
+
+--- Whether the program may add a field of this name.
+---@param name string
+---@return true|nil
+---@return string|nil reason
+function M.check_field(name)
+  return require("moongate.embedder").check(name)
+end
+
+--- Takes the fields that the program has added so far into the rules language.
+---@param embedder_at userdata  const struct moon_embedder *
+function M.declare_fields(embedder_at)
+  require("moongate.embedder").declare(ffi.cast("const struct moon_embedder *", embedder_at))
+end
+
+--- Publishes a configuration.
+---@param configuration string  JSON
+---@return boolean published
+---@return string|nil where
+---@return string|nil message
+---@return integer|nil code  of the core's, when that is what refused
+function M.publish(configuration)
+  local ok, err = embedded:publish(configuration)
+  if ok then return true end
+  return false, err.where, err.text, err.code
 end
 
 return M

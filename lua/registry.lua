@@ -101,7 +101,9 @@ local function check_name(what, name)
   end
 end
 
-local function check_field_name(name)
+--- Raises the reason when a field must not have this name.
+---@param name string
+function M.check_field_name(name)
   check_name("field", name)
   local first = name:match("^[^.]+")
   if RESERVED[first] then fail("moongate.field: names under %q belong to the rules language", first) end
@@ -119,7 +121,7 @@ function M.add_field(given)
   check_open "field"
   check_members("field", given, { name = "string", type = "string", help = "string?", value = "function" })
   check_room("field", M.fields)
-  check_field_name(given.name)
+  M.check_field_name(given.name)
   M.fields[#M.fields + 1] = {
     name = given.name, type = type_of("field", given.type), help = given.help or "", value = given.value,
     at = blame.place_of(given.value),

@@ -21,6 +21,7 @@ local REISSUE_SECONDS = 90 * 86400 -- a certificate of the local CA lives 397 da
 ---@field certificates string  PEM, leaf first
 ---@field private_key string   sealed
 ---@field context string       what it was sealed with
+---@field plain_key string|nil  instead of both: the key in PEM, for who has no store to keep it sealed in
 
 ---@class moongate.tls_policies.Terms  every member may be absent
 ---@field min_version string  "1.0" to "1.3"; what is below 1.2 is served as 1.2, for nothing older is spoken
@@ -58,6 +59,7 @@ local function key_of(terms, names)
   end
   for _, identity in ipairs(terms.identities or {}) do
     parts[#parts + 1] = digest(identity.certificates) .. digest(identity.private_key or "") .. (identity.context or "")
+      .. (identity.plain_key and digest(identity.plain_key) or "")
   end
   return digest(table.concat(parts, "\0"))
 end
@@ -66,6 +68,7 @@ local function set_identity(target, identity)
   if not identity then return end
   target.certificates = view(identity.certificates)
   target.sealed, target.context = view(identity.private_key or ""), view(identity.context or "")
+  target.plain = view(identity.plain_key or "")
 end
 
 local function build(control, terms, names)

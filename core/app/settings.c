@@ -167,6 +167,13 @@ static int read_workers(struct moon_options *options, lua_State *L, int index, s
     return rc;
 }
 
+int moon_settings_read_numbers(struct moon_options *options, lua_State *L, int index, struct moon_diag *diag) {
+    int rc = read_numbers(L, index, "limits", limits, MOON_COUNT(limits), &options->limits, 1, diag);
+    if (rc == 0)
+        rc = read_numbers(L, index, "timeouts", timeouts, MOON_COUNT(timeouts), &options->timeouts, 1000, diag);
+    return rc;
+}
+
 int moon_settings_read(struct moon_settings *settings, lua_State *L, int index, struct moon_diag *diag) {
     memset(settings, 0, sizeof *settings);
     moon_options_init(&settings->gateway);
@@ -186,8 +193,6 @@ int moon_settings_read(struct moon_settings *settings, lua_State *L, int index, 
     if (rc == 0 && !settings->data_dir[0])
         rc = refuse(diag, "", "data_dir", "is missing");
     if (rc == 0)
-        rc = read_numbers(L, index, "limits", limits, MOON_COUNT(limits), &options->limits, 1, diag);
-    if (rc == 0)
-        rc = read_numbers(L, index, "timeouts", timeouts, MOON_COUNT(timeouts), &options->timeouts, 1000, diag);
+        rc = moon_settings_read_numbers(options, L, index, diag);
     return rc;
 }

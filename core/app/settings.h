@@ -21,4 +21,7 @@ struct moon_settings {
  * name for a value that cannot be. */
 int moon_settings_read(struct moon_settings *settings, lua_State *L, int index, struct moon_diag *diag);
 
+/* Only limits and timeouts, into options that were initialised. */
+int moon_settings_read_numbers(struct moon_options *options, lua_State *L, int index, struct moon_diag *diag);
+
 #endif

@@ -42,6 +42,7 @@ struct moon_log {
     moon_log_sink_fn sink;
     void *data;
     enum moon_log_level level;
+    bool has_writer;
     pthread_t writer;
     pthread_mutex_t lock; /* guards `channels` growing, and `ending` */
     pthread_cond_t wake;
@@ -146,7 +147,7 @@ static void *writer_main(void *data) {
     }
 }
 
-struct moon_log *moon_log_open(int fd, moon_log_sink_fn sink, void *data, enum moon_log_level level) {
+struct moon_log *moon_log_open_pumped(int fd, moon_log_sink_fn sink, void *data, enum moon_log_level level) {
     struct moon_log *log = moon_new(struct moon_log);
     log->fd = fd;
     log->sink = sink;
@@ -158,8 +159,19 @@ struct moon_log *moon_log_open(int fd, moon_log_sink_fn sink, void *data, enum m
     pthread_cond_init(&log->wake, &attributes);
     pthread_condattr_destroy(&attributes);
     pthread_mutex_init(&log->lock, NULL);
+    return log;
+}
+
+struct moon_log *moon_log_open(int fd, moon_log_sink_fn sink, void *data, enum moon_log_level level) {
+    struct moon_log *log = moon_log_open_pumped(fd, sink, data, level);
+    log->has_writer = true;
     moon_assert(pthread_create(&log->writer, NULL, writer_main, log) == 0);
     return log;
+}
+
+void moon_log_pump(struct moon_log *log) {
+    moon_assert(!log->has_writer);
+    empty_all(log);
 }
 
 void moon_log_close(struct moon_log **pointer) {
@@ -167,11 +179,15 @@ void moon_log_close(struct moon_log **pointer) {
     if (!log)
         return;
     *pointer = NULL;
-    pthread_mutex_lock(&log->lock);
-    log->ending = true;
-    pthread_cond_signal(&log->wake);
-    pthread_mutex_unlock(&log->lock);
-    pthread_join(log->writer, NULL);
+    if (log->has_writer) {
+        pthread_mutex_lock(&log->lock);
+        log->ending = true;
+        pthread_cond_signal(&log->wake);
+        pthread_mutex_unlock(&log->lock);
+        pthread_join(log->writer, NULL);
+    } else {
+        empty_all(log);
+    }
     for (size_t i = 0; i < log->channel_count; i++) {
         free(log->channels[i]);
     }

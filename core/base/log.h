@@ -15,11 +15,15 @@ enum moon_log_level { MOON_LOG_ERROR = 0, MOON_LOG_WARN, MOON_LOG_INFO, MOON_LOG
 struct moon_log;         /* one per gateway: the writer thread and its descriptor */
 struct moon_log_channel; /* one per producing thread */
 
-/* Gets each finished line, with its line feed, instead of a descriptor; called on the writer thread. */
+/* Gets each finished line, with its line feed, instead of a descriptor; called on the writer thread, or in moon_log_pump. */
 typedef void (*moon_log_sink_fn)(void *data, struct moon_str line);
 
 /* `fd` is borrowed (not closed); `sink` NULL writes to it. */
 struct moon_log *moon_log_open(int fd, moon_log_sink_fn sink, void *data, enum moon_log_level level);
+/* Without a writer thread: lines wait in their rings until moon_log_pump, or the end. For one loop that serves alone. */
+struct moon_log *moon_log_open_pumped(int fd, moon_log_sink_fn sink, void *data, enum moon_log_level level);
+/* Of a log without a writer: writes what is there, on the calling thread. */
+void moon_log_pump(struct moon_log *log);
 /* Writes what is left, joins the writer and frees all channels. */
 void moon_log_close(struct moon_log **log);
 enum moon_log_level moon_log_level(const struct moon_log *log);

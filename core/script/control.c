@@ -141,6 +141,16 @@ static int open_key(struct open_key *key, struct moon_keyring *ring, const struc
     *key = (struct open_key){NULL, 0};
     if (!identity->certificates.len)
         return 0;
+    if (identity->plain.len) {
+        if (identity->plain.len > MOON_SECRET_BYTES) {
+            moon_diag_set(diag, "private_key", "is larger than %d bytes", MOON_SECRET_BYTES);
+            return MOON_ETOOBIG;
+        }
+        key->room = moon_alloc(MOON_SECRET_BYTES);
+        memcpy(key->room, identity->plain.data, identity->plain.len);
+        key->len = identity->plain.len;
+        return 0;
+    }
     if (!ring) {
         moon_diag_set(diag, "secrets", "the keys that private keys are sealed with are not there");
         return MOON_EREFUSED;

@@ -96,6 +96,7 @@ struct moon_ffi_identity {
     struct moon_str certificates; /* PEM, leaf first */
     struct moon_str sealed;       /* its private key; opened, used and wiped in C */
     struct moon_str context;      /* that it was sealed with */
+    struct moon_str plain;        /* not empty: the key itself, which the caller has in the open anyway */
 };
 
 /* The TLS terms of hostnames (tls/policy.h). */
@@ -109,7 +110,7 @@ struct moon_ffi_terms {
     size_t name_count;
     struct moon_ffi_identity identity, second;
 };
-/* No key reaches Lua. `ring` as for origins. */
+/* No key leaves C here. `ring` as for origins. */
 MOON_FFI int moon_ffi_policy_build(struct moon_tls_policy **out, struct moon_control *control,
                                    const struct moon_ffi_terms *terms, struct moon_keyring *ring,
                                    struct moon_diag *diag);

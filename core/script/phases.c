@@ -103,7 +103,11 @@ static int open_worker(void *data, void **state, struct moon_facts *facts, struc
         lua_pushlightuserdata(L, (void *)options->geo);
     else
         lua_pushnil(L);
-    if (moon_vm_call(L, 6, 4, diag, NULL, 0) != 0)
+    if (options->embedder)
+        lua_pushlightuserdata(L, (void *)options->embedder);
+    else
+        lua_pushnil(L);
+    if (moon_vm_call(L, 7, 4, diag, NULL, 0) != 0)
         return fail_open(script);
     lua_pushcfunction(L, moon_vm_traceback);
     lua_replace(L, AT_TRACEBACK); /* the module stays alive in package.loaded */

@@ -17,6 +17,7 @@ struct moon_script_options {
     const char *source_dir; /* script/vm.h; NULL: the embedded modules */
     struct moon_policies *policies; /* script/policy.h; NULL: the operator has none */
     const struct moon_geo *geo;     /* script/geo.h; NULL: no database */
+    const struct moon_embedder *embedder; /* script/embedder.h; NULL: the gateway is no part of another program */
 };
 
 /* Fills a table of hooks for moon_gateway_new. */

@@ -228,13 +228,34 @@ int moon_local_ca_client(struct moon_local_ca *ca, struct moon_str *certificates
 
 /* Files */
 
+static int make_pair(struct moon_local_ca *ca) {
+    ca->key = EVP_EC_gen("P-256");
+    ca->certificate = ca->key ? make_root(ca->key) : NULL;
+    return ca->certificate ? 0 : MOON_ENOMEM;
+}
+
+int moon_local_ca_make(struct moon_local_ca **out, struct moon_diag *diag) {
+    struct moon_local_ca *ca = moon_new(struct moon_local_ca);
+    int rc = make_pair(ca);
+    if (!rc && !moon_crypto_seconds(X509_get0_notAfter(ca->certificate), &ca->not_after))
+        rc = MOON_ENOMEM;
+    if (rc) {
+        moon_diag_set(diag, "local CA", "cannot be made: %s", moon_strerror(rc));
+        moon_local_ca_close(&ca);
+    }
+    *out = ca;
+    return rc;
+}
+
+int moon_local_ca_certificate(const struct moon_local_ca *ca, struct moon_buf *out) {
+    return moon_issue_write_certificate(out, ca->certificate);
+}
+
 static int make(struct moon_local_ca *ca, const char *certificate_path, const char *key_path, struct moon_diag *diag) {
     struct moon_buf certificate, key;
     moon_buf_init(&certificate, FILE_BYTES);
     moon_buf_init(&key, FILE_BYTES);
-    ca->key = EVP_EC_gen("P-256");
-    ca->certificate = ca->key ? make_root(ca->key) : NULL;
-    int rc = ca->certificate ? 0 : MOON_ENOMEM;
+    int rc = make_pair(ca);
     if (!rc && (rc = moon_issue_write_key(&key, ca->key)) == 0 &&
         (rc = moon_issue_write_certificate(&certificate, ca->certificate)) == 0 &&
         (rc = moon_file_replace(key_path, moon_buf_view(&key), 0600, diag)) == 0)

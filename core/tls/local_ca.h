@@ -1,7 +1,8 @@
 /* tls/local_ca.h — the gateway's own CA, so that a first run needs no setup: where no uploaded certificate covers a
  * name, one signed by this CA does; and the certificate that the gateway itself presents to origins is of it. Lives in
- * data_dir/local-ca.pem and local-ca.key (0600), made on the first start. Control thread only. It never signs anything
- * but server certificates (EKU serverAuth) and that one client certificate (EKU clientAuth). */
+ * data_dir/local-ca.pem and local-ca.key (0600), made on the first start; a gateway inside another program may keep one
+ * in memory. Control thread only. It never signs anything but server certificates (EKU serverAuth) and that one client
+ * certificate (EKU clientAuth). */
 #ifndef MOON_TLS_LOCAL_CA_H
 #define MOON_TLS_LOCAL_CA_H
 
@@ -18,7 +19,12 @@ struct moon_local_ca;
  * diag->where is the path. */
 int moon_local_ca_open(struct moon_local_ca **out, const char *certificate_path, const char *key_path,
                        struct moon_diag *diag);
+/* A new one in memory, without files. */
+int moon_local_ca_make(struct moon_local_ca **out, struct moon_diag *diag);
 void moon_local_ca_close(struct moon_local_ca **ca);
+
+/* Appends its certificate as PEM. */
+int moon_local_ca_certificate(const struct moon_local_ca *ca, struct moon_buf *out);
 
 /* Issues a server certificate (397 days, random serial) for these DNS names (at least one; wildcards allowed; IP text
  * becomes an IP SAN). Its key is a new one of ECDSA P-256; with `rsa` one of 2048 bits, which is made once and then the

@@ -110,9 +110,9 @@ C.moon_crypto_init()
 
 M.str, M.text = unit.str, unit.text
 
---- Names of our error codes by number, read from base/error.h.
+--- Names of our error codes by number, read from include/moongate/error.h.
 M.errors = { [0] = "OK" }
-for name, number in read("core/base/error.h"):gmatch("X%((%u+), (%-%d+),") do M.errors[tonumber(number)] = name end
+for name, number in read("core/include/moongate/error.h"):gmatch("X%((%u+), (%-%d+),") do M.errors[tonumber(number)] = name end
 
 --- A fresh diagnostic; text(diag) and where(diag) read it.
 function M.diag() return ffi.new("struct moon_diag") end
