@@ -10,9 +10,10 @@
 --   certificates[i] (of the zone, the preferred first): { hosts, kind = "EC" | "RSA", expires_on, and as a
 --     client_certificate below }; every name that one covers is among the hosts
 --   hosts[i]: { name, trust = PEM texts | nil, origin | nil, tls | nil, https_only = true | nil, websockets = false | nil,
+--     guest = true | nil: a custom hostname, whose name lies outside the zone's domain,
 --     and as moongate.admin.host_options: forward | nil, resumption = false | nil, strict_sni = true | nil, usage | nil }
---   tls of the document and of hosts[i] | nil: { min_version | nil, tls_1_3 = "off" | nil, ciphers | nil }; a host's go
---     before the zone's, member by member
+--   tls of the document and of hosts[i] | nil: { min_version | nil, tls_1_3 = "off" | nil, ciphers | nil, and of a guest identities |
+--     nil: its certificates, as client_certificate }; a host's go before the zone's, member by member
 --   trust_options | nil, what is revoked: { denials = { { ca = SHA-256 of a CA's certificate, serial = "0x…" } or { sha256 =
 --     that of the certificate itself }, … } | nil, crls = { { ca = PEM text, text = base64, digest, soft }, … } | nil }
 --   origin:   { url, host_header, sni, verify, ca, client_certificate | nil, addresses = literals to connect to | nil,
@@ -25,6 +26,7 @@
 --   lists[name]: { kind = `ip`, `hostname` or `asn`, items = words of lua/rule_lists.lua } that one of them asks
 
 local check = require "moongate.admin.check"
+local document_guests = require "moongate.admin.document_guests"
 local document_options = require "moongate.admin.document_options"
 local document_origins = require "moongate.admin.document_origins"
 local document_rules = require "moongate.admin.document_rules"
@@ -51,6 +53,30 @@ local function server_certificates(tx, zone)
   return list, names
 end
 
+-- The names of all hosts, in order. What is set for a name that is neither the zone's nor a guest any more waits.
+local function names_of(zone, guests, ...)
+  local names, seen = {}, {}
+  for _, set in ipairs { guests, ... } do
+    for name in pairs(set) do
+      local plain = name:gsub("^%*%.", "")
+      if not seen[name] and (name == "*" or guests[name] or check.is_within(plain, zone.name)) then
+        seen[name] = true
+        names[#names + 1] = name
+      end
+    end
+  end
+  table.sort(names)
+  return names
+end
+
+local function host_of(name, origin, options, settings)
+  return {
+    name = name, origin = origin, forward = settings.forward_of(options.forward), usage = options.usage,
+    resumption = options.resumption, strict_sni = options.strict_sni, https_only = settings.https_only,
+    websockets = settings.websockets,
+  }
+end
+
 --- Builds the document of one zone.
 ---@param tx table
 ---@param zone { id: string, name: string, generation: integer }
@@ -62,25 +88,16 @@ function M.build(tx, zone, memo)
   local certificates, covered = server_certificates(tx, zone)
   local optional, options_of = document_options.build(tx, zone)
   local settings = document_settings.build(tx, zone)
-  local names, seen = {}, {}
-  for _, set in ipairs { trust, named, covered, optional, settings.names } do
-    for name in pairs(set) do
-      if not seen[name] then
-        seen[name] = true
-        names[#names + 1] = name
-      end
-    end
-  end
-  table.sort(names)
+  local guests = document_guests.build(tx, zone, origin_of)
   local hosts = {}
-  for index, name in ipairs(names) do
-    local options = options_of(name)
-    hosts[index] = {
-      name = name, trust = trust[name], origin = origin_of(name), forward = settings.forward_of(options.forward),
-      usage = options.usage, resumption = options.resumption, strict_sni = options.strict_sni,
-      tls = settings.tls_of[name],
-      https_only = settings.https_only, websockets = settings.websockets,
-    }
+  for index, name in ipairs(names_of(zone, guests, trust, named, covered, optional, settings.names)) do
+    local guest = guests[name]
+    local origin
+    if guest then origin = guest.origin else origin = origin_of(name) end
+    local host = host_of(name, origin, options_of(name), settings)
+    host.trust, host.tls, host.guest = trust[name], settings.tls_of[name], guest and true or nil
+    if guest then host.tls = guest.tls end
+    hosts[index] = host
   end
   local document = document_rules.build(tx, zone.id, memo or {})
   document.id, document.name, document.version, document.hosts = zone.id, zone.name, zone.generation, hosts

@@ -41,6 +41,7 @@ end
 ---@field messages table[]|nil list of { code, message, type }
 ---@field result_info table|nil lists only
 ---@field status integer|nil 200 when absent; 204 sends nothing
+---@field beside table|nil members that stand beside `result`, for clients that do not unwrap it
 
 ---@param answer moongate.admin.answer
 ---@param more table[]|nil further headers
@@ -54,6 +55,7 @@ function M.success(answer, more)
   local result = answer.result
   if result == nil then result = json.null end
   local body = json.object { success = true, errors = json.array {}, messages = messages, result = result }
+  for name, value in pairs(answer.beside or {}) do body[name] = value end
   if answer.result_info then body.result_info = json.object(answer.result_info) end
   return answer.status or 200, headers_of(more), json.encode(body)
 end

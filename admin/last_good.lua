@@ -87,7 +87,7 @@ function M.part(control, document)
     hosts[index] = json.object {
       name = host.name, trust = pack.trust(host.trust), origin = pack.origin(host.origin), forward = host.forward,
       resumption = host.resumption, strict_sni = host.strict_sni, usage = host.usage, https_only = host.https_only,
-      websockets = host.websockets, tls = host.tls,
+      websockets = host.websockets, tls = host.tls, guest = host.guest,
     }
   end
   return {

@@ -36,19 +36,20 @@ local function check_one(certificate, index, now)
   end
 end
 
--- Where the one leaf stands.
+-- Where the one leaf stands; else nil, the word and why.
 local function position_of(list)
   local position
   for index, certificate in ipairs(list) do
-    if not certificate.is_ca and position then return nil, "there are two leaf certificates" end
+    if not certificate.is_ca and position then return nil, "many_leaves", "there are two leaf certificates" end
     if not certificate.is_ca then position = index end
   end
-  if not position then return nil, "all of them are CA certificates" end
+  if not position then return nil, "no_leaf", "all of them are CA certificates" end
+  if position > 1 then return nil, "no_leaf", "the leaf must be the first of the chain" end
   return position
 end
 
---- Reads and checks a pair. The words of a failure: `unreadable`, `no_leaf`, `algorithm`, `cipher`, `key`, `expired`,
---- `private_key`, `mismatch`.
+--- Reads and checks a pair. The words of a failure: `unreadable`, `no_leaf`, `many_leaves`, `algorithm`, `cipher`,
+--- `key`, `expired`, `private_key`, `mismatch`.
 ---@param context table of a request
 ---@param certificates string PEM
 ---@param private_key string PEM
@@ -58,9 +59,8 @@ end
 function M.read(context, certificates, private_key)
   local list, diag = context.control.certificates(certificates)
   if not list then return nil, "unreadable", diag.text end
-  local position, reason = position_of(list)
-  if not position then return nil, "no_leaf", reason end
-  if position > 1 then return nil, "no_leaf", "the leaf must be the first of the chain" end
+  local position, wrong_leaf, reason = position_of(list)
+  if not position then return nil, wrong_leaf, reason end
   for index, certificate in ipairs(list) do
     local word, detail = check_one(certificate, index, context.now)
     if word then return nil, word, detail end
@@ -71,6 +71,36 @@ function M.read(context, certificates, private_key)
   return {
     certificates = certificates, list = list, first = first, kind = first.key:match("^%a+"), fingerprint = first.sha256,
   }
+end
+
+--- What is sent to clients: with the bundle method `force` the text as it came, else each certificate followed by the
+--- one that issued it, up to the root, which clients have.
+---@param context table of a request
+---@param pem string that read() has accepted
+---@param method string
+---@return string|nil chain PEM
+---@return string|nil reason why they are no chain
+function M.chain(context, pem, method)
+  if method == "force" then return pem end
+  local list = context.control.certificates(pem)
+  local blocks = {}
+  for block in ("\n" .. pem:gsub("\r", "")):gmatch("\n(%-%-%-%-%-BEGIN CERTIFICATE%-%-%-%-%-.-"
+      .. "\n%-%-%-%-%-END CERTIFICATE%-%-%-%-%-)") do
+    blocks[#blocks + 1] = block
+  end
+  local chain, current, left = { blocks[1] }, list[1], #list - 1
+  local used = { true }
+  while left > 0 do
+    local next_index
+    for index, certificate in ipairs(list) do
+      if not used[index] and certificate.subject == current.issuer then next_index = next_index or index end
+    end
+    if not next_index then return nil, "a certificate of it has issued none of the others" end
+    if list[next_index].self_issued then return nil, "it holds the root, which clients must have anyway" end
+    used[next_index], current, left = true, list[next_index], left - 1
+    chain[#chain + 1] = blocks[next_index]
+  end
+  return table.concat(chain, "\n") .. "\n"
 end
 
 --- The issuer as people call it: its organisation, else its common name, else the whole name.

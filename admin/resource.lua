@@ -21,7 +21,8 @@ local M = {}
 ---@field is_id (fun(text: string): boolean)|nil what cannot be an id is unknown without a look
 ---@field normalise (fun(text: string, context: table): string|nil)|nil for keys that are names
 ---@field paging moongate.admin.paging
----@field order string for ORDER BY
+---@field order string|(fun(query: table): string|nil, string|nil) for ORDER BY; a function gives nil and the name of a
+--- parameter that makes no sense
 ---@field filters (fun(query: table, context: table): string|nil, any[]|nil, string|nil)[]|nil each gives a condition
 --- with `?`s and its values, or nil, nil and the name of a parameter that makes no sense
 
@@ -47,11 +48,14 @@ function M.list(resource)
     if not slice then return nil, errors.fail("bad_query", bad) end
     local where, values = conditions(resource, context)
     if not where then return nil, values end
+    local order, bad_order = resource.order, nil
+    if type(order) == "function" then order, bad_order = order(context.query) end
+    if not order then return nil, errors.fail("bad_query", bad_order) end
     local counting = ("SELECT count(*) AS n FROM %s WHERE %s"):format(resource.table, where)
     local total = context.tx:one(counting, unpack(values)).n
     values[#values + 1], values[#values + 2] = slice.limit, slice.offset
     local rows = context.tx:all(("SELECT %s FROM %s WHERE %s ORDER BY %s LIMIT ? OFFSET ?")
-      :format(resource.columns, resource.table, where, resource.order), unpack(values))
+      :format(resource.columns, resource.table, where, order), unpack(values))
     local result = M.array()
     for index, row in ipairs(rows) do result[index] = resource.show(row, context) end
     return { result = result, result_info = query.result_info(slice, #rows, total) }

@@ -17,6 +17,7 @@ M.COLUMNS = {
   { table = "custom_certificates", column = "private_key", key = "id" },
   { table = "managed_cas", column = "private_key", key = "id" },
   { table = "origin_pull_certificates", column = "private_key", key = "id" },
+  { table = "custom_hostname_certificates", column = "private_key", key = "id" },
 }
 
 --- What a secret is bound to, in words that a message may repeat.

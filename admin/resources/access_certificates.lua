@@ -65,11 +65,14 @@ local function zone_of(tx, name)
   end
 end
 
--- A hostname in stored form and its zone; nil and a reason when it is none of the account, or of the zone of the path.
+-- A hostname in stored form and its zone, or the one that serves it as a custom hostname; nil and a reason when it is
+-- none of the account, or of the zone of the path.
 local function place(context, text)
   local name, reason = check.hostname(text)
   if not name then return nil, reason end
-  local zone = zone_of(context.tx, name)
+  local zone = zone_of(context.tx, name) or context.tx:one("SELECT z.id AS id, z.name AS name, "
+    .. "z.account_id AS account_id FROM custom_hostnames h JOIN zones z ON z.id = h.zone_id WHERE h.hostname = ? "
+    .. "AND h.served = 1", name)
   if context.zone and (not zone or zone.id ~= context.zone.id) then
     return nil, "it is not in the zone " .. context.zone.name
   end

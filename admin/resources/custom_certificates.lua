@@ -73,6 +73,7 @@ local RESOURCE = {
 
 local WORDS = {
   unreadable = "custom_certificate_invalid", no_leaf = "custom_certificate_no_leaf",
+  many_leaves = "custom_certificate_no_leaf",
   algorithm = "custom_certificate_invalid", cipher = "custom_certificate_cipher", key = "custom_certificate_invalid",
   expired = "custom_certificate_invalid", private_key = "private_key_unreadable", mismatch = "private_key_mismatch",
 }
@@ -89,31 +90,6 @@ local function covers_zone(hosts, zone)
     if check.is_within((host:gsub("^%*%.", "")), zone) then return true end
   end
   return false
-end
-
--- What is sent: with `force` the text as it came, else each certificate followed by the one that issued it, up to the
--- root, which clients have.
-local function chain_of(context, pem, method)
-  if method == "force" then return pem end
-  local list = context.control.certificates(pem)
-  local blocks = {}
-  for block in ("\n" .. pem:gsub("\r", "")):gmatch("\n(%-%-%-%-%-BEGIN CERTIFICATE%-%-%-%-%-.-"
-      .. "\n%-%-%-%-%-END CERTIFICATE%-%-%-%-%-)") do
-    blocks[#blocks + 1] = block
-  end
-  local chain, current, left = { blocks[1] }, list[1], #list - 1
-  local used = { true }
-  while left > 0 do
-    local next_index
-    for index, certificate in ipairs(list) do
-      if not used[index] and certificate.subject == current.issuer then next_index = next_index or index end
-    end
-    if not next_index then return nil, "a certificate of it has issued none of the others" end
-    if list[next_index].self_issued then return nil, "it holds the root, which clients must have anyway" end
-    used[next_index], current, left = true, list[next_index], left - 1
-    chain[#chain + 1] = blocks[next_index]
-  end
-  return table.concat(chain, "\n") .. "\n"
 end
 
 -- The columns that follow from a pair; nil and a failure when it is none for this zone.
@@ -150,7 +126,7 @@ local function read_rest(context, row)
   row.deploy = values.deploy or row.deploy
   row.bundle_method = values.bundle_method or row.bundle_method
   row.modified_on = context.stamp
-  local chain, reason = chain_of(context, row.certificate, row.bundle_method)
+  local chain, reason = leaf.chain(context, row.certificate, row.bundle_method)
   if not chain then return errors.fail_at("/certificate", "custom_certificate_chain", reason) end
   row.chain = chain
 end

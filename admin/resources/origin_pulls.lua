@@ -75,7 +75,8 @@ end
 -- ---- certificates ----
 
 local WORDS = {
-  unreadable = "certificate_unreadable", no_leaf = "origin_pull_no_leaf", algorithm = "certificate_algorithm",
+  unreadable = "certificate_unreadable", no_leaf = "origin_pull_no_leaf",
+  many_leaves = "origin_pull_no_leaf", algorithm = "certificate_algorithm",
   cipher = "certificate_key", key = "certificate_key", expired = "certificate_expired",
   private_key = "private_key_unreadable", mismatch = "private_key_mismatch",
 }

@@ -5,6 +5,7 @@
 -- change hands.
 
 local check = require "moongate.admin.check"
+local custom_hostname = require "moongate.admin.custom_hostname"
 local errors = require "moongate.admin.errors"
 local json = require "moongate.json"
 local managed_ca = require "moongate.admin.managed_ca"
@@ -239,6 +240,7 @@ local function create(context)
     error("zones: " .. refusal.name)
   end
   tx:touch(id)
+  custom_hostname.leave_to_zone(tx, name)
   return { result = show(read(tx, id)) }
 end
 

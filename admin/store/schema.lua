@@ -27,6 +27,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.13_managed_headers",
   require "moongate.admin.store.migrations.14_vanity_name_servers",
   require "moongate.admin.store.migrations.15_revocation_lists",
+  require "moongate.admin.store.migrations.16_custom_hostnames",
 }
 
 local function identity_of(connection)
