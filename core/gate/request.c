@@ -429,6 +429,13 @@ static bool is_under_its_name(const struct moon_request *request, const struct m
            moon_str_equal(moon_tls_session_server_name(conn->tls), request->host);
 }
 
+/* A connection that was opened under another name must not bring a version or a suite that this host would not have taken. */
+static bool has_met_terms(const struct moon_conn *conn, const struct moon_host *host) {
+    const struct moon_host *opened = conn->sni_host;
+    return !conn->tls || !host || (opened && opened->terms.policy == host->terms.policy) ||
+           moon_tls_session_meets(conn->tls, host->terms.policy);
+}
+
 static void fill_facts(struct moon_request *request, const struct moon_host *host, struct moon_str user_agent) {
     struct moon_conn *conn = request->conn;
     struct moon_worker *worker = conn->worker;
@@ -573,6 +580,11 @@ static void route(struct moon_request *request, struct moon_str user_agent) {
     if (!is_under_its_name(request, host)) {
         moon_worker_count(worker, misdirected);
         moon_respond_page(request, 421, "the host is served only under its own server name", true);
+        return;
+    }
+    if (!has_met_terms(conn, host)) {
+        moon_worker_count(worker, misdirected);
+        moon_respond_page(request, 421, "the connection has a version or cipher of TLS that the host does not take", true);
         return;
     }
     if (!host) {

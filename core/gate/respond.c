@@ -74,7 +74,7 @@ static const char *page_text(unsigned status) {
     case 417:
         return "The expectation cannot be met.";
     case 421:
-        return "This connection was opened for a name with other client certificate rules. Use a new connection for this name.";
+        return "This connection was opened for a name with other rules for TLS or client certificates. Use a new connection for this name.";
     case 431:
         return "The request header is too large.";
     case 501:

@@ -270,6 +270,17 @@ bool moon_tls_policy_covers(const struct moon_tls_policy *policy, struct moon_st
     return false;
 }
 
+bool moon_tls_policy_accepts(const struct moon_tls_policy *policy, const SSL *ssl) {
+    const STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(policy->ctx); /* those of TLS 1.3 among them */
+    const SSL_CIPHER *agreed = SSL_get_current_cipher(ssl);
+    if (!agreed || SSL_version(ssl) < policy->min_version || SSL_version(ssl) > policy->max_version)
+        return false;
+    for (int i = 0; i < sk_SSL_CIPHER_num(ciphers); i++)
+        if (SSL_CIPHER_get_id(sk_SSL_CIPHER_value(ciphers, i)) == SSL_CIPHER_get_id(agreed))
+            return true;
+    return false;
+}
+
 bool moon_tls_policy_apply(const struct moon_tls_policy *policy, const struct moon_trust *trust,
                            struct moon_str server_name, bool resumable, SSL *ssl) {
     unsigned char context[32];

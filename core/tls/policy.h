@@ -36,6 +36,9 @@ void moon_tls_policy_unref(struct moon_tls_policy **policy);
 /* False when the terms are strict and no certificate is for this name (normalised; empty: none was sent). */
 bool moon_tls_policy_covers(const struct moon_tls_policy *policy, struct moon_str server_name);
 
+/* Could a handshake under these terms have agreed on the version and the suite of this one, which is over? */
+bool moon_tls_policy_accepts(const struct moon_tls_policy *policy, const SSL *ssl);
+
 /* Called in the ClientHello callback, before anything was negotiated. Switches the context and sets every term
  * that SSL_set_SSL_CTX leaves behind: versions, ciphers, options, verify mode, CA names, session id context.
  * `trust` NULL: no certificate is asked for. Sessions are bound to `server_name` (empty: none was sent), to the

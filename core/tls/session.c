@@ -360,6 +360,10 @@ const char *moon_tls_session_version(const struct moon_tls_session *session) {
     return SSL_get_version(session->ssl);
 }
 
+bool moon_tls_session_meets(const struct moon_tls_session *session, const struct moon_tls_policy *policy) {
+    return moon_tls_policy_accepts(policy, session->ssl);
+}
+
 const char *moon_tls_session_cipher(const struct moon_tls_session *session) {
     return SSL_get_cipher_name(session->ssl);
 }

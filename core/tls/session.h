@@ -80,6 +80,8 @@ struct moon_str moon_tls_session_text(struct moon_tls_session *session, enum moo
 /* Bytes of the (first) ClientHello, without the four of the handshake header. */
 unsigned moon_tls_session_hello_length(const struct moon_tls_session *session);
 const char *moon_tls_session_version(const struct moon_tls_session *session); /* "TLSv1.3" */
+/* Is it one that these terms would have come to as well? After the handshake. */
+bool moon_tls_session_meets(const struct moon_tls_session *session, const struct moon_tls_policy *policy);
 const char *moon_tls_session_cipher(const struct moon_tls_session *session);
 /* Why the session failed, for the log: constant or owned by the session; "" when it did not. Client side: says when the
  * server's certificate was refused and why. */

@@ -98,6 +98,38 @@ describe("TLS settings", function()
     assert.same({ "TLSv1.2", "ECDHE-RSA-AES128-GCM-SHA256" }, { agreed "nobody.example.com" })
   end)
 
+  describe("hold under another name's connection, too:", function()
+    -- Status of a request for `host` on a connection for `sni`.
+    local function status(sni, version, host)
+      local session = assert(client.connect { port = gate.port, sni = sni, ca = gate.ca_path, version = version })
+      local answer = session:get("/", { host = host })
+      session:close()
+      return answer.status
+    end
+
+    it("the minimum", function()
+      host_setting("min_tls_version", "pay.example.com", "1.3")
+      assert.equal(421, status("www.example.com", "1.2", "pay.example.com"))
+      assert.equal(421, status(nil, "1.2", "pay.example.com"))
+      assert.equal(200, status("www.example.com", "1.3", "pay.example.com"))
+      assert.equal(200, status("pay.example.com", "1.3", "www.example.com"))
+      assert.equal(200, status("www.example.com", "1.2", "shop.example.com"))
+    end)
+
+    it("nothing where the terms agree", function()
+      host_setting("min_tls_version", "pay.example.com", "1.2")
+      assert.equal(200, status("www.example.com", "1.2", "pay.example.com"))
+      assert.equal(200, status("pay.example.com", "1.2", "www.example.com"))
+    end)
+
+    it("the suites", function()
+      host_setting("ciphers", "pay.example.com", { OLD })
+      assert.equal(421, status("www.example.com", "1.2", "pay.example.com"))
+      assert.equal(200, status("www.example.com", "1.3", "pay.example.com"))
+      assert.equal(421, status("pay.example.com", "1.2", "www.example.com"))
+    end)
+  end)
+
   it("leave open connections as they are", function()
     local session = assert(client.connect { port = gate.port, sni = "www.example.com", ca = gate.ca_path, version = "1.2" })
     assert.equal(200, session:get("/one", { host = "www.example.com" }).status)
