@@ -7,7 +7,8 @@
 --   local sub = certs.ca("Acme Issuing", { issuer = root, path_length = 0 })
 --
 -- Options of both: subject ("/CN=…"), key (an entry of KEYS, or another certificate to share its key), digest, days,
--- not_before and not_after (UNIX seconds), extensions (lines that replace those of the same name; "name=" drops one).
+-- not_before and not_after (UNIX seconds), signing (more words for the command that signs), extensions (lines that replace those
+-- of the same name; "name=" drops one).
 
 local M = {}
 
@@ -15,11 +16,20 @@ local M = {}
 local KEYS = {
   ["P-256"] = "ec -pkeyopt ec_paramgen_curve:P-256",
   ["P-384"] = "ec -pkeyopt ec_paramgen_curve:P-384",
+  ["P-521"] = "ec -pkeyopt ec_paramgen_curve:P-521",
+  ["P-224"] = "ec -pkeyopt ec_paramgen_curve:P-224",
+  ["secp256k1"] = "ec -pkeyopt ec_paramgen_curve:secp256k1",
+  ["brainpoolP256r1"] = "ec -pkeyopt ec_paramgen_curve:brainpoolP256r1",
   ["P-192"] = "ec -pkeyopt ec_paramgen_curve:P-192",
   ["P-256 explicit"] = "ec -pkeyopt ec_paramgen_curve:P-256 -pkeyopt ec_param_enc:explicit",
   ["RSA 1024"] = "rsa:1024",
   ["RSA 2048"] = "rsa:2048",
+  ["RSA 1536"] = "rsa:1536",
+  ["RSA 2048, exponent 3"] = "rsa:2048 -pkeyopt rsa_keygen_pubexp:3",
+  ["RSA 3072"] = "rsa:3072",
+  ["RSA-PSS 2048"] = "rsa-pss -pkeyopt rsa_keygen_bits:2048",
   ["Ed25519"] = "ed25519",
+  ["Ed448"] = "ed448",
 }
 
 local function run(command)
@@ -116,9 +126,10 @@ end
 
 local function sign(request, key_path, extensions, options, out)
   local issuer = options.issuer
-  return ("openssl x509 -req -in %s -days %d -%s -set_serial %s -extfile %s%s -out %s %s"):format(request,
+  return ("openssl x509 -req -in %s -days %d -%s -set_serial %s -extfile %s%s%s -out %s %s"):format(request,
     options.days or 30, options.digest, options.serial or ("0x5" .. random_hex(30)), M.write(extensions, ".ext"),
-    options.public_key_path and (" -force_pubkey " .. options.public_key_path) or "", out,
+    options.public_key_path and (" -force_pubkey " .. options.public_key_path) or "",
+    options.signing and (" " .. options.signing) or "", out,
     issuer and ("-CA %s -CAkey %s"):format(issuer.path, issuer.key_path) or ("-signkey " .. key_path))
 end
 
