@@ -65,6 +65,7 @@ local SCHEMA = {
     body = integer(104857600, 0, 4000000000),
     connections = integer(50000, 1, 10000000),
     connections_per_address = integer(10000, 1, 10000000),
+    handshakes = integer(4096, 1, 10000000),
     tls_sessions = integer(10000, 0, 1000000),
     idle_origin_connections = integer(64, 0, 100000),
     client_cas_per_account = integer(5, 0, 1000000),

@@ -23,6 +23,7 @@ static const struct number limits[] = {
     LIMIT(body, WIDE),
     LIMIT(connections, COUNT),
     LIMIT(connections_per_address, COUNT),
+    LIMIT(handshakes, COUNT),
     LIMIT(tls_sessions, COUNT),
     LIMIT(idle_origin_connections, COUNT),
 };

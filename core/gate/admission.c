@@ -93,21 +93,19 @@ void moon_admission_deinit(struct moon_worker *worker) {
     worker->admission = NULL;
 }
 
-bool moon_admission_enter(struct moon_worker *worker, const struct moon_address *peer) {
+enum moon_admitted moon_admission_enter(struct moon_worker *worker, const struct moon_address *peer) {
     struct moon_admission *admission = worker->admission;
     const struct moon_limits *limits = &worker->options->limits;
     unsigned *total = moon_gateway_connections(worker->gateway);
     if (worker->is_control)
-        return worker->conn_count < CONTROL_CONNECTIONS;
-    if (__atomic_add_fetch(total, 1, __ATOMIC_RELAXED) > limits->connections) {
-        __atomic_sub_fetch(total, 1, __ATOMIC_RELAXED);
-        return false;
-    }
+        return worker->conn_count < CONTROL_CONNECTIONS ? MOON_ADMITTED : MOON_ADMITTED_FULL;
     uint64_t key = key_of(peer);
     struct slot *slot = find(admission, key);
-    if (slot->count >= limits->connections_per_address) {
+    if (slot->count >= limits->connections_per_address)
+        return MOON_ADMITTED_NOT;
+    if (__atomic_add_fetch(total, 1, __ATOMIC_RELAXED) > limits->connections) {
         __atomic_sub_fetch(total, 1, __ATOMIC_RELAXED);
-        return false;
+        return MOON_ADMITTED_FULL;
     }
     if (!slot->count) {
         if (++admission->used * 2 > admission->mask) {
@@ -117,7 +115,7 @@ bool moon_admission_enter(struct moon_worker *worker, const struct moon_address 
         slot->key = key;
     }
     slot->count++;
-    return true;
+    return MOON_ADMITTED;
 }
 
 void moon_admission_leave(struct moon_worker *worker, const struct moon_address *peer) {

@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/mem.h"
 #include "gate/admission.h"
+#include "gate/crowd.h"
 #include "gate/forward_certificate.h"
 #include "gate/proxy.h"
 #include "gate/record.h"
@@ -112,6 +113,7 @@ static void wait_for(struct moon_conn *conn, enum moon_conn_deadline what, uint6
     if (conn->waiting == what && !anew)
         return;
     conn->waiting = what;
+    moon_crowd_wait(conn);
     if (what == MOON_WAIT_NOTHING)
         moon_deadline_clear(&conn->deadline);
     else
@@ -160,6 +162,7 @@ static void destroy(struct moon_conn *conn) {
         return;
     conn->dead = true;
     moon_deadline_clear(&conn->deadline);
+    moon_crowd_leave(conn);
     if (conn->reset)
         moon_stream_abort(&conn->stream);
     else
@@ -343,8 +346,10 @@ static void take_cipher(struct moon_conn *conn, struct moon_str bytes) {
         if (bytes.data[0] != 0x16 && answer_plain_http(conn, bytes))
             return;
         int rc = moon_tls_session_handshake(conn->tls, &wire);
-        if (rc == MOON_EAGAIN)
+        if (rc == MOON_EAGAIN) {
+            moon_crowd_wait(conn);
             return;
+        }
         if (rc != 0) {
             handshake_failed(conn);
             return;
@@ -418,9 +423,15 @@ static void on_closed(struct moon_stream *stream) {
     moon_tls_session_free(&conn->tls);
     moon_buf_free(&conn->carry);
     moon_list_remove(&conn->link);
-    moon_admission_leave(worker, &conn->peer);
+    moon_conn_give_place(conn);
     free(conn);
     moon_worker_conn_gone(worker);
+}
+
+void moon_conn_give_place(struct moon_conn *conn) {
+    if (conn->admitted)
+        moon_admission_leave(conn->worker, &conn->peer);
+    conn->admitted = false;
 }
 
 static const struct moon_stream_events stream_events = {
@@ -437,6 +448,7 @@ static void on_deadline(struct moon_deadline *deadline) {
     struct moon_conn *conn = MOON_CONTAINER(deadline, struct moon_conn, deadline);
     enum moon_conn_deadline what = conn->waiting;
     conn->waiting = MOON_WAIT_NOTHING;
+    moon_crowd_leave(conn);
     moon_conn_turn_begin(conn);
     switch (what) {
     case MOON_WAIT_HANDSHAKE:
@@ -502,16 +514,26 @@ static struct moon_tls_choice choose(void *data, struct moon_str sni) {
     return (struct moon_tls_choice){.policy = terms->policy, .trust = terms->trust, .resumable = !terms->no_resumption};
 }
 
+/* At the ceiling an idle connection goes for the newcomer. */
+static bool admit(struct moon_worker *worker, const struct moon_address *peer) {
+    enum moon_admitted admitted = moon_admission_enter(worker, peer);
+    if (admitted == MOON_ADMITTED_FULL && !worker->is_control && moon_crowd_take_place(worker))
+        admitted = moon_admission_enter(worker, peer);
+    return admitted == MOON_ADMITTED;
+}
+
 void moon_conn_open(const struct moon_service *service, int fd, const struct moon_address *peer) {
     struct moon_worker *worker = service->worker;
-    if (worker->draining || !moon_admission_enter(worker, peer)) {
+    if (worker->draining || !admit(worker, peer)) {
         close(fd);
         return;
     }
     struct moon_conn *conn = moon_new(struct moon_conn);
     conn->worker = worker;
     conn->service = service;
+    conn->admitted = true;
     conn->peer = *peer;
+    moon_list_init(&conn->order);
     moon_worker_count(worker, connections);
     conn->id = worker->tally.connections;
     conn->established = !service->tls;
@@ -540,6 +562,8 @@ void moon_conn_open(const struct moon_service *service, int fd, const struct moo
     }
     moon_stream_read(&conn->stream, true);
     update_deadline(conn);
+    if (!conn->established)
+        moon_crowd_limit_handshakes(worker);
 }
 
 void moon_conn_request_done(struct moon_conn *conn, bool keep) {

@@ -28,7 +28,9 @@ enum moon_conn_deadline {
 
 struct moon_conn {
     struct moon_stream stream;
-    struct moon_link link; /* worker->conns */
+    struct moon_link link;  /* worker->conns */
+    struct moon_link order; /* in one of worker->crowd's lists, while it waits there */
+    uint64_t heard;         /* loop time in ms: since then it waits there */
     struct moon_worker *worker;
     const struct moon_service *service;
     struct moon_tls_session *tls; /* NULL on plain connections */
@@ -44,6 +46,8 @@ struct moon_conn {
     uint64_t id;
     unsigned requests;
     unsigned depth; /* of turns */
+    bool in_handshakes; /* counted in worker->crowd */
+    bool admitted;      /* counted by gate/admission.c */
     bool established;
     bool tunnel;
     bool ended;      /* the client has sent its last byte */
@@ -89,6 +93,8 @@ void moon_conn_close_soon(struct moon_conn *conn, bool linger);
 void moon_conn_close_if_idle(struct moon_conn *conn);
 /* Ends it and what is under way, at once; `why` (constant) goes into its record. Outside of any turn. */
 void moon_conn_close_now(struct moon_conn *conn, const char *why);
+/* Its place among the admitted is somebody else's from here on, though it is still closing. */
+void moon_conn_give_place(struct moon_conn *conn);
 /* The normalised SNI; {NULL,0} without. */
 struct moon_str moon_conn_server_name(const struct moon_conn *conn);
 

@@ -14,6 +14,7 @@ void moon_options_init(struct moon_options *options) {
         .body = 100 * 1024 * 1024,
         .connections = 50000,
         .connections_per_address = 10000,
+        .handshakes = 4096,
         .idle_origin_connections = 64,
         .tls_sessions = 10000,
     };

@@ -19,6 +19,7 @@ struct moon_limits {
     uint64_t body;              /* of a request; 0 refuses every body */
     unsigned connections;       /* of the whole gateway; fewer when the process may not open enough descriptors */
     unsigned connections_per_address;
+    unsigned handshakes;        /* at once, all workers together */
     unsigned idle_origin_connections; /* kept warm per origin and worker */
     unsigned tls_sessions;            /* kept for resumption, all workers together; 0: no resumption */
 };

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "gate/admission.h"
 #include "gate/conn.h"
+#include "gate/crowd.h"
 #include "gate/origin.h"
 #include "gate/recheck.h"
 #include "gate/request.h"
@@ -134,6 +135,7 @@ int moon_worker_init(struct moon_worker *worker, struct moon_gateway *gateway, u
     moon_list_init(&worker->requests);
     moon_origin_pools_init(worker);
     moon_admission_init(worker);
+    moon_crowd_init(worker);
     worker->receive_room = moon_alloc(MOON_RECEIVE_ROOM);
     worker->plain_room = moon_alloc(MOON_PLAIN_ROOM);
     moon_buf_init(&worker->plain_out, MOON_OUT_CEILING);

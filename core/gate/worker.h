@@ -45,6 +45,18 @@ struct moon_tally {
     uint64_t connections, open, handshakes, handshakes_failed, requests, blocked, misdirected, refused, origin_failed;
 };
 
+/* Connections that wait for their client, and what gives way when there are too many of them (gate/crowd.h). */
+struct moon_crowd {
+    struct moon_link shaking; /* in handshakes, whoever is silent longest in front */
+    struct moon_link idle;    /* for a request, in the same order */
+    unsigned shaking_count;
+    bool resting;             /* listeners do not accept */
+    struct moon_deadline look;
+    uint64_t idle_closed;
+    uint64_t handshakes_closed;
+    int64_t logged; /* loop time in ms of the last line about it; 0: none */
+};
+
 /* Log lines of one kind that outsiders can bring about: so many a second (gate/record.c). */
 struct moon_sample {
     int64_t second; /* of the loop's time, plus 1 */
@@ -79,6 +91,7 @@ struct moon_worker {
 
     struct moon_link conns;    /* all client connections, newcomers last */
     uv_idle_t recheck;         /* gate/recheck.c; runs while connections are to be looked at */
+    struct moon_crowd crowd;
     struct moon_link requests; /* spare request structs */
     unsigned spare_requests;
     unsigned conn_count;

@@ -22,7 +22,8 @@ static void on_rested(uv_timer_t *timer) {
     struct moon_listener *listener = timer->data;
     if (listener->spare < 0)
         listener->spare = open_spare();
-    uv_poll_start(&listener->poll, UV_READABLE, on_poll);
+    if (!listener->resting)
+        uv_poll_start(&listener->poll, UV_READABLE, on_poll);
 }
 
 static void out_of_descriptors(struct moon_listener *listener) {
@@ -45,7 +46,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
     /* When connections come one by one, asking until there is none costs each of them a system call. So one is taken at
      * a time, until several wake-ups in a row found one. */
     int batch = listener->full_wakes < BURST_WAKES ? 1 : ACCEPT_BATCH;
-    for (int i = 0; i < batch && !listener->closing; i++) {
+    for (int i = 0; i < batch && !listener->closing && !listener->resting; i++) {
         struct moon_address peer = {.len = sizeof peer.sock};
         int fd = accept4(listener->fd, &peer.sock.any, &peer.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0) {
@@ -111,6 +112,16 @@ int moon_listener_open(struct moon_listener *listener, uv_loop_t *loop, int fd, 
     listener->open_handles = 2;
     uv_poll_start(&listener->poll, UV_READABLE, on_poll);
     return 0;
+}
+
+void moon_listener_rest(struct moon_listener *listener, bool resting) {
+    if (listener->closing || !listener->open_handles || listener->resting == resting)
+        return;
+    listener->resting = resting;
+    if (resting)
+        uv_poll_stop(&listener->poll);
+    else if (!uv_is_active((uv_handle_t *)&listener->rest)) /* else when that is over */
+        uv_poll_start(&listener->poll, UV_READABLE, on_poll);
 }
 
 static void on_closed(uv_handle_t *handle) {

@@ -24,6 +24,7 @@ struct moon_listener {
     int spare; /* a descriptor in reserve, to accept and close when there is no other */
     int open_handles;
     bool closing;
+    bool resting;   /* told to */
     int full_wakes; /* in a row that took all they might */
     uint64_t refused; /* connections closed for want of a descriptor */
 };
@@ -35,6 +36,9 @@ int moon_listen_socket(const struct moon_address *address, bool shared, struct m
 
 /* Takes `fd`, of moon_listen_socket, and begins to accept. Returns 0 or a libuv error (the descriptor is closed then). */
 int moon_listener_open(struct moon_listener *listener, uv_loop_t *loop, int fd, moon_accept_fn accept, void *owner);
+/* Whether to accept: whoever comes meanwhile waits in the kernel's queue, in order. Of one that is closed or was never opened:
+ * nothing. */
+void moon_listener_rest(struct moon_listener *listener, bool resting);
 /* Stops accepting at once. The memory stays valid until the loop ran its closing callbacks. */
 void moon_listener_close(struct moon_listener *listener);
 

@@ -30,7 +30,7 @@ describe("moongate.config", function()
         geoip = {}, policies = {}, policy_budget_ms = 10, policy_jit = false, serve_without_store = false,
         outgoing = { allow_local = false }, log = { level = "info", file = "-" },
         limits = { start_line = 8192, field = 16384, head = 65536, fields = 128, body = 104857600, connections = 50000,
-          connections_per_address = 10000, tls_sessions = 10000, idle_origin_connections = 64, client_cas_per_account = 5 },
+          connections_per_address = 10000, handshakes = 4096, tls_sessions = 10000, idle_origin_connections = 64, client_cas_per_account = 5 },
         timeouts = { handshake = 10, head = 30, body_idle = 30, keep_alive = 75, write_idle = 60, origin_connect = 10,
           origin_head = 60, origin_idle = 60, origin_keep_alive = 60, tunnel_idle = 3600, drain = 30 },
       }, read)

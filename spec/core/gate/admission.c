@@ -46,7 +46,7 @@ static struct moon_address read_address(const char *text) {
 
 bool moon_spec_admission_enter(struct moon_spec_admission *it, const char *text) {
     struct moon_address address = read_address(text);
-    bool in = moon_admission_enter(&it->worker, &address);
+    bool in = moon_admission_enter(&it->worker, &address) == MOON_ADMITTED;
     it->worker.conn_count += in;
     return in;
 }

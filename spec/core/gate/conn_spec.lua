@@ -288,21 +288,6 @@ describe("a client's connection", function()
       assert.equal(NO_ORIGIN, fourth:get("/", { host = "b.test" }).status)
     end)
 
-    it("connections of the whole gateway", function()
-      start(function(options) options.limits.connections = 3 end)
-      local clients = {}
-      for i = 1, 3 do
-        clients[i] = gateway:connect()
-        assert.equal(NO_ORIGIN, clients[i]:get("/", { host = "b.test" }).status)
-      end
-      local fourth = gateway:connect()
-      fourth:send(get "b.test")
-      assert.is_nil((fourth:response()))
-      clients[2]:close()
-      gateway:await("open", 2)
-      assert.equal(NO_ORIGIN, gateway:connect():get("/", { host = "b.test" }).status)
-    end)
-
     it("idle connections to an origin", function()
       start(function(options) options.limits.idle_origin_connections = 1 end)
       local clients, peers = {}, {}

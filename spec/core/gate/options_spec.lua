@@ -5,7 +5,7 @@ describe("moon_options_init()", function()
 
   for name, expected in pairs {
     start_line = 8192, field = 16384, head = 65536, fields = 128, body = 104857600, connections = 50000,
-    connections_per_address = 10000, idle_origin_connections = 64,
+    connections_per_address = 10000, idle_origin_connections = 64, handshakes = 4096,
   } do
     it(("limits %s to %d"):format(name, expected), function() assert.equal(expected, tonumber(options.limits[name])) end)
   end
