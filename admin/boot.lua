@@ -116,7 +116,7 @@ function M.start(options)
   if not ok and config.serve_without_store and not final then ok, diag = start_without_store(self, config, diag) end
   if not ok then return nil, diag end
   self.app = admin.new { store = self.store, control = control, publisher = self.publisher, log = log,
-    limits = limits_of(config) }
+    limits = limits_of(config), sends_mail = config.alerts ~= nil and config.alerts.sendmail[1] ~= nil }
   self.duties = duties.new(self.store and duties.ALL or {}, self)
   return self
 end

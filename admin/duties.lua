@@ -5,6 +5,9 @@
 -- waits is not begun again; one that fails is told to the log and begun again at its next time. Nothing is remembered
 -- over a restart: what must not happen twice is kept in the store by the duty itself.
 
+local alert_delivery = require "moongate.admin.alert_delivery"
+local alerts = require "moongate.admin.alerts"
+
 local M = {}
 
 ---@class moongate.admin.duty
@@ -15,7 +18,11 @@ local M = {}
 
 --- All of them.
 ---@type moongate.admin.duty[]
-M.ALL = { require "moongate.admin.crl_refresh" }
+M.ALL = {
+  require "moongate.admin.crl_refresh",
+  { name = "the look for certificates that will expire", first = 60, every = 86400, run = alerts.run },
+  { name = "the delivery of notifications", first = 1, every = 1, run = alert_delivery.run },
+}
 
 local Duties = {}
 Duties.__index = Duties

@@ -231,6 +231,17 @@ M.catalogue = {
   custom_hostname_bundle_method = { 400, 1449, "Invalid bundle method: %s" },
   custom_hostname_no_fallback = { 404, 1551, "There is no fallback origin" },
   custom_hostname_unservable = { 400, 21075, "The hostname cannot be served: %s" },
+  -- notifications
+  alert_type_unknown = { 400, 17004, "invalid alert type: %s" },
+  alert_no_mechanism = { 400, 17102, "at least one mechanism is required" },
+  alert_policy_unknown = { 404, false, "Policy not found" },
+  alert_policy_quota = { 400, 21200, "Hit the maximum number of notification policies" },
+  alert_webhook_id = { 400, false, "invalid Webhook ID" },
+  alert_webhook_unknown = { 404, false, "Webhook not found" },
+  alert_webhook_test = { 422, 21201, "Webhook test failed" },
+  alert_webhook_in_use = { 400, 21202, "A notification policy uses this webhook" },
+  alert_webhook_quota = { 400, 21203, "Hit the maximum number of webhooks" },
+  alert_busy = { 503, 21204, "Too many requests to the outside are under way; nothing was changed" },
   -- origins; ours
   origin_unknown = { 404, 21020, "Origin not found" },
   origin_invalid = { 400, 21021, "Invalid value for %s: %s" },

@@ -34,6 +34,7 @@ local RESOURCES = {
   "dns_records",
   "custom_hostnames", "custom_hostname_fallback", "custom_hostname_checks",
   "certificate_denials", "revocation_lists",
+  "alert_policies", "alert_webhooks", "alert_history",
 }
 
 --- All routes, in the order of the resources: the API at a glance, for specs and documents too.
@@ -61,8 +62,8 @@ App.__index = App
 ---@field address string of the client
 ---@field ray string
 
----@param host { store: table|nil, control: table, publisher: table, log: fun(level: string, text: string) } no store: every
---- request is answered with 503 while the last good snapshot is served
+---@param host { store: table|nil, control: table, publisher: table, log: fun(level: string, text: string),
+--- sends_mail: boolean|nil } no store: every request is answered with 503 while the last good snapshot is served
 ---@return table app
 function M.new(host)
   return setmetatable({
@@ -70,6 +71,7 @@ function M.new(host)
     control = host.control,
     publisher = host.publisher,
     log = host.log,
+    sends_mail = host.sends_mail or false,
     limiter = limiter.new(host.limits),
     router = router.new(M.routes()),
   }, App)

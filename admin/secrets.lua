@@ -1,4 +1,5 @@
---- moongate.admin.secrets — private keys at rest: which columns hold them, how they are named, that they can be opened.
+--- moongate.admin.secrets — private keys and other secrets at rest: which columns hold them, how they are named, that
+--- they can be opened.
 --
 -- The store holds sealed texts only (core/tls/keyring.h); a seal is good for one column of one row, so that nobody who
 -- can write to the database puts another's key in its place. Resources seal with `seal` and hand the sealed text on to
@@ -18,6 +19,7 @@ M.COLUMNS = {
   { table = "managed_cas", column = "private_key", key = "id" },
   { table = "origin_pull_certificates", column = "private_key", key = "id" },
   { table = "custom_hostname_certificates", column = "private_key", key = "id" },
+  { table = "alert_webhooks", column = "secret", key = "id" },
 }
 
 --- What a secret is bound to, in words that a message may repeat.
@@ -39,17 +41,18 @@ function M.identity(table_name, id, certificates, sealed)
   return { certificates = certificates, private_key = sealed, context = M.context(table_name, "private_key", id) }
 end
 
---- Seals a private key for a row that is about to be written.
+--- Seals a private key, or the secret of another column, for a row that is about to be written.
 ---@param context table of a request
 ---@param table_name string
 ---@param id string of the row
 ---@param plaintext string
+---@param column string|nil
 ---@return string|nil sealed
 ---@return moongate.admin.error[]|nil
-function M.seal(context, table_name, id, plaintext)
-  local sealed, diag = context.control.seal(plaintext, M.context(table_name, "private_key", id))
+function M.seal(context, table_name, id, plaintext, column)
+  local sealed, diag = context.control.seal(plaintext, M.context(table_name, column or "private_key", id))
   if sealed then return sealed end
-  context.app.log("error", ("secrets: a private key cannot be sealed: %s: %s"):format(diag.where, diag.text))
+  context.app.log("error", ("secrets: a secret cannot be sealed: %s: %s"):format(diag.where, diag.text))
   return nil, errors.fail("internal")
 end
 

@@ -59,6 +59,15 @@ local function build_secrets(parser, shown)
   config_option(rotate)
 end
 
+local function build_alerts(parser, shown)
+  local alerts = with_help(parser:command("alerts", "Look after notifications."), shown)
+  alerts:command_target "alerts_command"
+  local run = with_help(alerts:command("run", "Look now for certificates that will expire, as the gateway does once a day. What is "
+    .. "to be told is delivered by the running gateway, or after its next start."), shown)
+  config_option(run)
+  run:flag("--now", "Do not let deliveries that have failed wait for their next attempt.")
+end
+
 local function build_explain(parser, shown)
   local explain = with_help(parser:command("explain", "Show what rules say of a request, and why."), shown)
   explain:argument("expression", "An expression; or give rules with --rules."):argname "EXPRESSION":args "?"
@@ -90,6 +99,7 @@ local function build_parser(shown)
 
   build_token(parser, shown)
   build_secrets(parser, shown)
+  build_alerts(parser, shown)
 
   local eval = with_help(parser:command("eval", "Evaluate an expression of the rules language."), shown)
   eval:argument("expression", "The expression."):argname "EXPRESSION":args "?"
@@ -203,6 +213,12 @@ function COMMANDS.secrets(args, host)
   local config = load_config(args, host)
   if not config then return FAILED end
   return require("moongate.cli.secrets").run(args, config, host)
+end
+
+function COMMANDS.alerts(args, host)
+  local config = load_config(args, host)
+  if not config then return FAILED end
+  return require("moongate.cli.alerts").run(args, config, host)
 end
 
 function COMMANDS.eval(args, host)

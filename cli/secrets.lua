@@ -22,7 +22,7 @@ local function rotate(opened, config, host)
   local count
   count, diag = secrets.rotate(opened, host.control)
   if not count then return complain(host, diag) end
-  host.stdout:write(("%d private key%s sealed with the newest key\n"):format(count, count == 1 and "" or "s"))
+  host.stdout:write(("%d secret%s sealed with the newest key\n"):format(count, count == 1 and "" or "s"))
   return 0
 end
 

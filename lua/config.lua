@@ -9,6 +9,7 @@ local M = {}
 
 local INSTRUCTIONS = 10 * 1000 * 1000
 local BYTES = 1024 * 1024
+local COMMAND_WORDS = 32 -- MOON_PROCESS_WORDS of core/script/process.h
 
 ---@class moongate.config.diagnostic
 ---@field file string
@@ -52,6 +53,10 @@ local SCHEMA = {
   outgoing = { type = "table", default = {}, keys = {
     allow_local = { type = "boolean", default = false },
     ca = { type = "string", path = true },
+  } },
+  alerts = { type = "table", default = {}, keys = {
+    sendmail = { type = "list", of = "string", default = {} },
+    from = { type = "string", default = "moongate@localhost", check = check_email },
   } },
   log = { type = "table", default = {}, keys = {
     level = { type = "string", default = "info", one_of = { "debug", "info", "warn", "error" } },
@@ -236,6 +241,13 @@ local function check_heads(limits)
   if limits.field > limits.head then return "limits.field is larger than limits.head", "field" end
 end
 
+local function check_mail(words)
+  if words[1] and words[1]:sub(1, 1) ~= "/" then
+    return "alerts.sendmail[1] must be the whole path of a program, such as \"/usr/sbin/sendmail\"", "sendmail"
+  end
+  if #words > COMMAND_WORDS then return ("alerts.sendmail has more than %d words"):format(COMMAND_WORDS), "sendmail" end
+end
+
 -- What no single key can know.
 local function check_together(config)
   local admin = config.admin
@@ -246,6 +258,8 @@ local function check_together(config)
     return ("admin.listen = \"%s\" is not a loopback address: admin.certificate and admin.key are required there")
       :format(admin.listen), "admin"
   end
+  local message, key = check_mail(config.alerts.sendmail)
+  if message then return message, key end
   return check_heads(config.limits)
 end
 

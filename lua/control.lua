@@ -93,7 +93,7 @@ end
 
 -- ---- outside ----
 
-M.configure_outgoing, M.outgoing, M.task = errands.configure, errands.request, errands.start
+M.configure_outgoing, M.outgoing, M.run_command, M.task = errands.configure, errands.request, errands.command, errands.start
 
 -- ---- secrets at rest ----
 

@@ -8,6 +8,7 @@
 local bridge = require "moongate.ffi"
 local log = require "moongate.log"
 local reach = require "moongate.reach"
+local secrets = require "moongate.secrets"
 
 local C, ffi = bridge.C, bridge.ffi
 local diag, refused, view, views = reach.diag, reach.refused, reach.view, reach.views
@@ -56,6 +57,8 @@ end
 ---@field url string  http or https; no user, no password
 ---@field method string|nil  GET, or POST with a body
 ---@field headers table<string, string>|nil
+---@field secret { prefix: string, sealed: string, context: string }|nil  one header more: "Name: " (perhaps with the beginning of
+--- its value) and a sealed secret, which is opened in C
 ---@field body string|nil
 ---@field timeout_ms integer|nil  for all of it; 10 seconds
 ---@field max_bytes integer|nil   of the answer's body; 1 MiB
@@ -74,9 +77,13 @@ function M.request(request)
   local method, body, ca = request.method or "", request.body or "", request.ca or terms.ca or ""
   given.method, given.url, given.body, given.ca = view(method), view(request.url), view(body), view(ca)
   given.headers, given.header_count = headers, #lines
+  local secret = request.secret
+  if secret then
+    given.secret_prefix, given.sealed, given.context = view(secret.prefix), view(secret.sealed), view(secret.context)
+  end
   given.timeout_ms, given.max_bytes = request.timeout_ms or TIMEOUT_MS, request.max_bytes or BODY_BYTES
   given.allow_local = terms.allow_local
-  local id = C.moon_ffi_errand_request(control, given, diag)
+  local id = C.moon_ffi_errand_request(control, given, secrets.ring(), diag)
   if id == 0 then return refused() end
   return wait(id, answer_of)
 end
@@ -97,6 +104,24 @@ function M.read_crl(crl, issuer)
   local id = C.moon_ffi_errand_crl(control, view(crl), view(issuer), diag)
   if id == 0 then return refused() end
   return wait(id, crl_of)
+end
+
+local function ended_well(outcome)
+  if outcome.status == 0 then return reach.refusal("", text(outcome.failure)) end
+  return true
+end
+
+--- Runs a program that the operator has configured and waits for its end. Only from a task.
+---@param words string[]  its path and its arguments; no shell reads them
+---@param input string    what it reads
+---@param timeout_ms integer  then it is killed
+---@return true|nil  it ended with exit status 0
+---@return moongate.control.Diagnostic|nil
+function M.command(words, input, timeout_ms)
+  must_be_task()
+  local id = C.moon_ffi_errand_command(control, views(words), #words, view(input), timeout_ms, diag)
+  if id == 0 then return refused() end
+  return wait(id, ended_well)
 end
 
 --- Takes the task that waits for an errand. Called by moongate.phases, which goes on with it.

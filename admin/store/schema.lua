@@ -28,6 +28,7 @@ M.migrations = {
   require "moongate.admin.store.migrations.14_vanity_name_servers",
   require "moongate.admin.store.migrations.15_revocation_lists",
   require "moongate.admin.store.migrations.16_custom_hostnames",
+  require "moongate.admin.store.migrations.17_alerts",
 }
 
 local function identity_of(connection)

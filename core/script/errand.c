@@ -8,8 +8,12 @@
 #include "script/control.h"
 #include "script/crl_reading.h"
 #include "script/outgoing.h"
+#include "script/process.h"
+#include "tls/crypto.h"
+#include "tls/keyring.h"
 
 #define UNDER_WAY_MAX 32
+#define PREFIX_BYTES 64 /* of a header with a secret */
 
 struct moon_errands {
     uv_loop_t *loop;
@@ -25,8 +29,9 @@ struct errand {
     struct moon_link link;
     struct moon_errands *errands;
     uint64_t id;
-    struct moon_outgoing_request *request; /* this or the next one is there */
+    struct moon_outgoing_request *request; /* one of these three */
     struct moon_crl_reading *reading;
+    struct moon_process *process;
     bool is_done;
 };
 
@@ -51,6 +56,7 @@ void moon_errands_listen(struct moon_errands *errands, moon_errand_done_fn done,
 static void end(struct errand *errand) {
     moon_outgoing_free(&errand->request);
     moon_crl_reading_free(&errand->reading);
+    moon_process_free(&errand->process);
     moon_list_remove(&errand->link);
     errand->errands->count--;
     free(errand);
@@ -105,15 +111,28 @@ static struct errand *begin(struct moon_errands *errands, struct moon_diag *diag
     return errand;
 }
 
-uint64_t moon_ffi_errand_request(struct moon_control *control, const struct moon_ffi_request *request,
-                                 struct moon_diag *diag) {
-    struct errand *errand = begin(control->errands, diag);
-    if (!errand)
-        return 0;
-    const struct moon_outgoing_options options = {
+/* The header with the secret in it, in a room that the caller wipes. */
+static int open_secret(char *room, struct moon_str *line, const struct moon_ffi_request *request,
+                       struct moon_keyring *ring, struct moon_diag *diag) {
+    size_t len = 0;
+    if (!ring || request->secret_prefix.len > PREFIX_BYTES) {
+        moon_diag_set(diag, "secret", ring ? "the name of its header is too long" : "its keys are not there");
+        return MOON_EREFUSED;
+    }
+    memcpy(room, request->secret_prefix.data, request->secret_prefix.len);
+    int rc =
+        moon_keyring_unseal(ring, room + request->secret_prefix.len, &len, request->sealed, request->context, diag);
+    *line = moon_str(room, rc ? 0 : request->secret_prefix.len + len);
+    return rc;
+}
+
+static int begin_request(struct errand *errand, const struct moon_ffi_request *request, struct moon_keyring *ring,
+                         struct moon_diag *diag) {
+    struct moon_str headers[MOON_OUTGOING_HEADERS];
+    struct moon_outgoing_options options = {
         .method = request->method,
         .url = request->url,
-        .headers = request->headers,
+        .headers = headers,
         .header_count = request->header_count,
         .body = request->body,
         .ca = request->ca,
@@ -121,11 +140,46 @@ uint64_t moon_ffi_errand_request(struct moon_control *control, const struct moon
         .max_bytes = request->max_bytes,
         .allow_local = request->allow_local,
     };
-    if (moon_outgoing_begin(&errand->request, control->errands->outgoing, &options, on_done, errand, diag) != 0) {
-        end(errand);
-        return 0;
+    if (request->header_count >= MOON_OUTGOING_HEADERS) {
+        moon_diag_set(diag, "headers", "are too many");
+        return MOON_EREFUSED;
     }
-    return errand->id;
+    for (size_t i = 0; i < request->header_count; i++)
+        headers[i] = request->headers[i];
+    char *room = NULL;
+    int rc = 0;
+    if (request->sealed.len) {
+        room = moon_alloc(PREFIX_BYTES + MOON_SECRET_BYTES);
+        rc = open_secret(room, &headers[options.header_count++], request, ring, diag);
+    }
+    if (rc == 0)
+        rc = moon_outgoing_begin(&errand->request, errand->errands->outgoing, &options, on_done, errand, diag);
+    if (room)
+        moon_wipe(room, PREFIX_BYTES + MOON_SECRET_BYTES);
+    free(room);
+    return rc;
+}
+
+static uint64_t begun(struct errand *errand, int rc) {
+    if (rc == 0)
+        return errand->id;
+    end(errand);
+    return 0;
+}
+
+uint64_t moon_ffi_errand_request(struct moon_control *control, const struct moon_ffi_request *request,
+                                 struct moon_keyring *ring, struct moon_diag *diag) {
+    struct errand *errand = begin(control->errands, diag);
+    return errand ? begun(errand, begin_request(errand, request, ring, diag)) : 0;
+}
+
+uint64_t moon_ffi_errand_command(struct moon_control *control, const struct moon_str *words, size_t word_count,
+                                 struct moon_str input, unsigned timeout_ms, struct moon_diag *diag) {
+    struct errand *errand = begin(control->errands, diag);
+    if (!errand)
+        return 0;
+    return begun(errand, moon_process_begin(&errand->process, errand->errands->loop, words, word_count, input,
+                                            timeout_ms, on_done, errand, diag));
 }
 
 uint64_t moon_ffi_errand_crl(struct moon_control *control, struct moon_str text, struct moon_str issuer,
@@ -148,6 +202,10 @@ bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct m
     if (!errand || !errand->is_done)
         return false;
     *outcome = (struct moon_ffi_outcome){0};
+    if (errand->process) {
+        outcome->failure = moon_str_of(moon_process_failure(errand->process));
+        outcome->status = outcome->failure.len ? 0 : 1;
+    }
     if (!errand->request)
         return true;
     outcome->status = moon_outgoing_status(errand->request);

@@ -23,6 +23,7 @@ void moon_errands_close(struct moon_errands **errands);
 
 /* ffi: begin */
 struct moon_control;
+struct moon_keyring;
 
 /* A request to the outside (script/outgoing.h says what is refused and what is bounded). */
 struct moon_ffi_request {
@@ -30,6 +31,10 @@ struct moon_ffi_request {
     struct moon_str url;
     const struct moon_str *headers; /* "Name: value" each */
     size_t header_count;
+    /* One header more, whose value is sealed (tls/keyring.h): opened, sent and wiped in C. Without `sealed`: none. */
+    struct moon_str secret_prefix; /* "Name: ", perhaps with the beginning of the value */
+    struct moon_str sealed;
+    struct moon_str context;
     struct moon_str body;
     struct moon_str ca;
     unsigned timeout_ms;
@@ -39,14 +44,18 @@ struct moon_ffi_request {
 
 /* What came of an errand; views are borrowed until it is ended. */
 struct moon_ffi_outcome {
-    unsigned status; /* 0: nothing came of it, and `failure` says why */
+    unsigned
+        status; /* of the answer, or 1 of a program that ended well; 0: nothing came of it, and `failure` says why */
     struct moon_str body;
     struct moon_str failure;
 };
 
 /* A number, or 0 with diag: refused (where says what), or too many are under way (where is "errands"). */
 MOON_FFI uint64_t moon_ffi_errand_request(struct moon_control *control, const struct moon_ffi_request *request,
-                                          struct moon_diag *diag);
+                                          struct moon_keyring *ring, struct moon_diag *diag);
+/* The same for a program (script/process.h) that reads `input`. */
+MOON_FFI uint64_t moon_ffi_errand_command(struct moon_control *control, const struct moon_str *words, size_t word_count,
+                                          struct moon_str input, unsigned timeout_ms, struct moon_diag *diag);
 /* A revocation list that is read away from this thread (script/crl_reading.h): a number, or 0 with diag as above. Copies. */
 struct moon_crl;
 MOON_FFI uint64_t moon_ffi_errand_crl(struct moon_control *control, struct moon_str text, struct moon_str issuer,
@@ -54,7 +63,8 @@ MOON_FFI uint64_t moon_ffi_errand_crl(struct moon_control *control, struct moon_
 /* Of such an errand that is done; as moon_ffi_crl_new, once. */
 MOON_FFI int moon_ffi_errand_crl_take(struct moon_control *control, uint64_t id, struct moon_crl **out,
                                       struct moon_diag *diag);
-/* False when there is no such errand, or it is still under way. Of one without a request, only that it is done. */
+/* False when there is no such errand, or it is still under way. Of a revocation list,
+ * only that it is done. */
 MOON_FFI bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct moon_ffi_outcome *outcome);
 /* Whatever its state. */
 MOON_FFI void moon_ffi_errand_end(struct moon_control *control, uint64_t id);

@@ -10,6 +10,7 @@
 #include "base/hostname.h"
 #include "base/mem.h"
 #include "net/address.h"
+#include "tls/crypto.h"
 
 #define HEAD_CEILING (64 * 1024)
 #define URL_CEILING (8 * 1024)
@@ -322,6 +323,7 @@ static int set_headers(struct moon_outgoing_request *request, const struct moon_
             return refuse(diag, "headers", "one of them is not \"Name: value\"");
         char *text = moon_strdup(line);
         request->headers = curl_slist_append(request->headers, text);
+        moon_wipe(text, line.len);
         free(text);
         size_t len = sizeof content_type - 1;
         typed |= line.len >= len && moon_str_equal_nocase(moon_str(line.data, len), moon_str(content_type, len));
@@ -406,6 +408,8 @@ void moon_outgoing_free(struct moon_outgoing_request **pointer) {
     if (!request)
         return;
     release(request);
+    for (struct curl_slist *line = request->headers; line; line = line->next)
+        moon_wipe(line->data, strlen(line->data)); /* one may be a secret */
     curl_slist_free_all(request->headers);
     moon_buf_free(&request->body);
     free(request);

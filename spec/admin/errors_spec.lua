@@ -2,7 +2,7 @@ describe("moongate.admin.errors", function()
   local errors = require "moongate.admin.errors"
 
   it("has a status that clients understand for every error, and a text", function()
-    local known = { [400] = true, [401] = true, [403] = true, [404] = true, [405] = true, [409] = true, [413] = true, [429] = true, [500] = true,
+    local known = { [400] = true, [401] = true, [403] = true, [404] = true, [405] = true, [409] = true, [413] = true, [422] = true, [429] = true, [500] = true,
       [503] = true, [507] = true }
     for key, entry in pairs(errors.catalogue) do
       assert.is_true(known[entry[1]] or false, key)
@@ -12,7 +12,7 @@ describe("moongate.admin.errors", function()
   end)
 
   it("never answers a permanent conflict with 409, which clients send again, unless that is documented", function()
-    local documented = { access_in_use = true }
+    local documented = { access_in_use = true, custom_hostname_exists = true }
     for key, entry in pairs(errors.catalogue) do assert.is_true(entry[1] ~= 409 or documented[key] or false, key) end
   end)
 

@@ -40,10 +40,10 @@ describe("moongate.cli.secrets", function()
       assert.equal(200, answer.status)
     end
     upload "one"
-    assert.same({ code = 0, out = "1 private key sealed with the newest key\n", err = "" },
+    assert.same({ code = 0, out = "1 secret sealed with the newest key\n", err = "" },
       run("secrets", "rotate", "-c", path))
     upload "two"
-    assert.same({ code = 0, out = "2 private keys sealed with the newest key\n", err = "" },
+    assert.same({ code = 0, out = "2 secrets sealed with the newest key\n", err = "" },
       run("secrets", "rotate", "-c", path))
     gate.app.store:read(function(tx)
       for _, row in ipairs(tx:all "SELECT id, private_key FROM mtls_certificates") do

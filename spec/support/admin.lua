@@ -91,6 +91,13 @@ function M.control()
     control.requests[#control.requests + 1] = request
     return control.answer_outgoing(request)
   end
+  -- Programs: `commands` has them all, `end_command` gives true, or nil and { where, text }.
+  control.commands = {}
+  function control.end_command() return true end
+  function control.run_command(words, input)
+    control.commands[#control.commands + 1] = { words = words, input = input }
+    return control.end_command()
+  end
   function control.task(work) work() end
 
   function control.section(document)

@@ -8,6 +8,7 @@ local shell = require "spec.support.shell"
 local wait = require "spec.support.wait"
 local bridge = require "moongate.ffi"
 local errands = require "moongate.errands"
+local secrets = require "moongate.secrets"
 
 local C, ffi = bridge.C, bridge.ffi
 
@@ -233,6 +234,96 @@ describe("an errand to the outside", function()
     coroutine.running = running -- luacheck: ignore 122
     assert.is_false(ok)
     assert.matches("only a task can wait", message)
+  end)
+
+  describe("with a secret", function()
+    setup(function()
+      local path = certs.directory() .. "/errand.key"
+      os.remove(path)
+      assert(secrets.open_ring(path, true))
+    end)
+
+    it("opens it into a header that goes out, and nowhere else", function()
+      local sealed = assert(secrets.seal("s3cret value", "hooks:secret:1"))
+      local head
+      assert.equal(200, ask({ url = url(), secret = { prefix = "cf-webhook-auth: ", sealed = sealed, context = "hooks:secret:1" } },
+        function(peer)
+          head = head_of(peer)
+          peer:answer(200, "")
+        end).status)
+      assert.truthy(head:find("\r\ncf-webhook-auth: s3cret value\r\n", 1, true))
+    end)
+
+    for _, case in ipairs {
+      { "of another row", "hooks:secret:2", "s3cret", "secrets" },
+      { "that does not fit into a header", "hooks:secret:1", "a\r\nb: c", "headers" },
+    } do
+      it("does not go out with one " .. case[1], function()
+        local sealed = assert(secrets.seal(case[3], "hooks:secret:1"))
+        local answer, failure = ask { url = url(), secret = { prefix = "X: ", sealed = sealed, context = case[2] } }
+        assert.is_nil(answer)
+        assert.equal(case[4], failure.where)
+        assert.is_false(server:is_called(0))
+      end)
+    end
+  end)
+
+  describe("to a program", function()
+    local function run(words, input, timeout_ms)
+      local result
+      errands.start(function()
+        local done, failure = errands.command(words, input or "", timeout_ms or 10000)
+        result = { done = done, failure = failure }
+      end)
+      local outcome = ffi.new("struct moon_ffi_outcome")
+      wait.until_true("the program to end", function()
+        C.uv_run(loop, 2)
+        if C.moon_ffi_errand_outcome(control, 1, outcome) then errands.go_on(errands.take(1)) end
+        return result
+      end)
+      return result.done, result.failure and result.failure.text
+    end
+
+    it("hands it the input, and no shell reads its words", function()
+      local path = certs.write("", ".out")
+      local script_path = certs.write('cat > "$1"; echo "$2" >> "$1"', ".sh")
+      assert.is_true((run({ "/bin/sh", script_path, path, "$(id) `id` ; *" }, ("line\n"):rep(50000))))
+      assert.equal(("line\n"):rep(50000) .. "$(id) `id` ; *\n", shell.read(path))
+    end)
+
+    it("gives it nothing of the environment but a path and a language", function()
+      local path = certs.write("", ".out")
+      assert.is_true((run { "/bin/sh", certs.write('/usr/bin/env | sort > "$1"', ".sh"), path }))
+      assert.is_nil(shell.read(path):find("HOME", 1, true))
+      assert.truthy(shell.read(path):find("LANG=C.UTF-8", 1, true))
+    end)
+
+    for _, case in ipairs {
+      { "an exit status", { "/bin/sh", "-c", "exit 7" }, "exit status 7" },
+      { "a signal", { "/bin/sh", "-c", "kill -15 $$" }, "signal 15" },
+      { "no such program", { "/nowhere/sendmail" }, "cannot be started: no such file" },
+      { "no words", {}, "no words" },
+    } do
+      it("fails with " .. case[1], function()
+        local done, failure = run(case[2])
+        assert.is_nil(done)
+        assert.truthy(failure:find(case[3], 1, true), failure)
+      end)
+    end
+
+    it("kills it after its deadline", function()
+      local done, failure = run({ "/bin/sleep", "60" }, ("x"):rep(1000000), 100)
+      assert.is_nil(done)
+      assert.matches("did not end in time", failure)
+    end)
+
+    it("does not mind one that reads nothing", function()
+      assert.is_true((run({ "/bin/true" }, ("x"):rep(1000000))))
+    end)
+
+    it("that still runs ends with the gateway", function()
+      errands.start(function() errands.command({ "/bin/sleep", "60" }, "", 60000) end)
+    end)
   end)
 
   describe("over TLS", function()
