@@ -1,7 +1,8 @@
 --- moongate.admin.resources.hostname_options — how clients of a hostname are treated: what their certificates must say,
 --- whether sessions resume, what the origin is told of them. Ours, below /zones/{zone_id}/moongate/.
 --
--- Kept for an exact hostname or a wildcard `*.example.com` (one label); nothing that is set here blocks or lets in by
+-- Kept for an exact hostname or a wildcard `*.example.com` (one label), of the zone or among its custom hostnames; what
+-- is set for a custom hostname waits while that is not served. Nothing that is set here blocks or lets in by
 -- itself. admin/document_options.lua serves it.
 
 local check = require "moongate.admin.check"
@@ -30,10 +31,26 @@ local function show(row)
   }
 end
 
+-- The form in which a name is stored, whoever's it is; and the name without its wildcard.
+local function stored_form(text)
+  local wildcard, rest = text:match("^(%*%.)(.+)$")
+  local name = check.hostname(rest or text)
+  if name then return (wildcard or "") .. name, name end
+end
+
+-- A custom hostname of the zone, or the names one label below it; nil when it is none.
+local function guest_of(context, text)
+  local form, name = stored_form(text)
+  return form and context.tx:one("SELECT 1 AS one FROM custom_hostnames WHERE zone_id = ? AND hostname = ?",
+    context.zone.id, name) and form
+end
+
 local function name_of(context)
   local text = context.params.hostname
   if text == "*" then return nil, "a hostname or a wildcard such as *." .. context.zone.name .. " is needed" end
-  return origins.pattern_of(context.tx, text, context.zone.name)
+  local name, reason = origins.pattern_of(context.tx, text, context.zone.name)
+  if name then return name end
+  return guest_of(context, text), reason
 end
 
 local RESOURCE = {
@@ -43,7 +60,7 @@ local RESOURCE = {
   scope_of = function(context) return context.zone.id end,
   key = "hostname",
   parameter = "hostname",
-  normalise = function(_, context) return (name_of(context)) end,
+  normalise = function(text) return (stored_form(text)) end,
   unknown = "hostname_options_unknown",
   show = show,
   order = "hostname",

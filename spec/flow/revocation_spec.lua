@@ -64,6 +64,20 @@ describe("under an uploaded CA", function()
       end)
     end
 
+    for _, version in ipairs { "1.2", "1.3" } do
+      it("holds for a session that is resumed, too: TLS " .. version, function()
+        local leaf = certs.leaf(ca, { cn = "pump-27" })
+        local session = gate:connect { host = HOST, cert = leaf, version = version }
+        assert.equal(200, session:get("/x", { host = HOST }).status)
+        local kept = session:resumable()
+        session:close()
+        gate:api("POST", base .. "/denials", { serial = "0x" .. certs.openssl("x509 -noout -serial -in " .. leaf.path):match("=(%x+)") })
+        session = gate:connect { host = HOST, version = version, resume = kept }
+        assert.equal(403, session:get("/x", { host = HOST }).status)
+        session:close()
+      end)
+    end
+
     it("leaves the certificate verified: only cert_revoked tells", function()
       local leaf = certs.leaf(ca, { cn = "pump-19", serial = "0x5A" })
       gate:api("POST", base .. "/denials", { serial = "90" })

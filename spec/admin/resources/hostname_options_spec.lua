@@ -159,6 +159,22 @@ describe("moongate.admin.resources.hostname_options", function()
       assert.is_true(host("own.heron.test").strict_sni)
     end)
 
+    it("are those of custom hostnames, too, while they are served", function()
+      assert.equal(400, put("shop.customer.test", "{}").status)
+      local guests = "/zones/" .. zone.id .. "/custom_hostnames"
+      local made = gate:call("POST", guests, { hostname = "shop.customer.test", ssl = { method = "http", type = "dv", wildcard = true } }).body.result
+      assert.equal("shop.customer.test", put("Shop.customer.test.", { strict_sni = true }).body.result.hostname)
+      assert.equal(200, put("*.shop.customer.test", { resumption = false }).status)
+      assert.equal(400, put("a.customer.test", "{}").status)
+      assert.is_true(host("shop.customer.test").strict_sni)
+      assert.is_false(host("*.shop.customer.test").resumption)
+      local other = gate:zone "stork.test"
+      assert.equal(400, gate:call("PUT", "/zones/" .. other.id .. "/moongate/hostnames/shop.customer.test", "{}").status)
+      gate:call("DELETE", guests .. "/" .. made.id)
+      assert.is_nil(host "shop.customer.test")
+      assert.is_true(gate:call("DELETE", base .. "/Shop.customer.test").body.result.strict_sni)
+    end)
+
     it("is forwarding as Access and the options say, either switching it on", function()
       local settings = "/zones/" .. zone.id .. "/access/certificates/settings"
       gate:call("PUT", settings, { settings = { { hostname = "a.heron.test", client_certificate_forwarding = true } } })
