@@ -129,9 +129,8 @@ function Api:call(method, path, body, query)
   if response.status == 204 then return {} end
   local envelope = json.decode(response.body, { max_depth = 64, exact_integers = true })
   if not json.is_object(envelope) or type(envelope.success) ~= "boolean" then
-    return nil, {
-      text = ("what answers at %s is not the admin API: status %d and no envelope"):format(self.target.base, response.status),
-    }
+    return nil, { text = ("what answers at %s is not the admin API: status %d and no envelope"):format(self.target.base,
+      response.status) }
   end
   if not envelope.success then return nil, refusal(response, envelope, method, path) end
   for _, message in ipairs(not self.quiet and json.is_array(envelope.messages) and envelope.messages or {}) do

@@ -13,7 +13,8 @@ function M.declare(parser, with_help)
   local ca = with_help(parser:command("ca", "The CAs that clients are verified against."))
   ca:command_target "ca_command"
   session_of.declare(with_help(ca:command("list", "List the CAs of the account.")))
-  local upload = with_help(ca:command("upload", "Upload a CA: one or more certificates in PEM, all of them trust anchors."))
+  local upload = with_help(ca:command("upload",
+    "Upload a CA: one or more certificates in PEM, all of them trust anchors."))
   upload:argument("file", "The certificates; - is standard input."):argname "FILE"
   upload:option("-n --name", "Its name, by which other commands know it."):argname "NAME"
   session_of.declare(upload)
@@ -51,7 +52,8 @@ function COMMANDS.upload(args, session)
   local made
   made, failure = session.api:ask("POST", path, { ca = true, certificates = text, name = args.name })
   if not made then return nil, failure end
-  return session:print_done(made, ("uploaded %s (%s), which expires on %s"):format(args.name or "the CA", made.id, made.expires_on))
+  return session:print_done(made, ("uploaded %s (%s), which expires on %s"):format(args.name or "the CA", made.id,
+    made.expires_on))
 end
 
 function COMMANDS.show(args, session)

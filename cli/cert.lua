@@ -14,7 +14,8 @@ local function declare_server(cert, with_help)
   local list = with_help(cert:command("list", "List the server certificates of a zone."))
   session_of.declare_zone(list)
   session_of.declare(list)
-  local upload = with_help(cert:command("upload", "Upload a server certificate; it is served at once for the names it covers."))
+  local upload = with_help(cert:command("upload",
+    "Upload a server certificate; it is served at once for the names it covers."))
   upload:argument("certificate", "The certificate in PEM, followed by its chain."):argname "CERTIFICATE"
   upload:argument("key", "Its private key in PEM."):argname "KEY"
   upload:option("--replace", "Id of the certificate that it takes the place of."):argname "ID"
@@ -29,15 +30,18 @@ local function declare_server(cert, with_help)
 end
 
 local function declare_client(cert, with_help)
-  local issue = with_help(cert:command("issue", "Have a client certificate signed by the account's managed CA, and print it."))
+  local issue = with_help(cert:command("issue",
+    "Have a client certificate signed by the account's managed CA, and print it."))
   issue:option("--csr", "The signing request in PEM; - is standard input."):argname "FILE":count(1)
   issue:option("--days", "For how long it is valid."):argname "DAYS":default(tostring(DAYS))
   session_of.declare_zone(issue)
   session_of.declare(issue)
-  issue:epilog("Example:\n  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout me.key -out me.csr -subj /CN=me\n"
+  issue:epilog("Example:\n  openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout me.key \\\n"
+    .. "    -out me.csr -subj /CN=me\n"
     .. "  moongate cert issue --zone example.com --csr me.csr > me.pem")
   local issued = with_help(cert:command("issued", "List the client certificates that were issued through a zone."))
-  issued:option("--status", "active, revoked or all."):argname "STATUS":choices { "active", "revoked", "all" }:default "all"
+  issued:option("--status", "active, revoked or all."):argname "STATUS"
+    :choices { "active", "revoked", "all" }:default "all"
   session_of.declare_zone(issued)
   session_of.declare(issued)
   for _, one in ipairs { { "revoke", "Revoke a client certificate." }, { "restore", "Take a revocation back." } } do
@@ -94,8 +98,8 @@ function COMMANDS.upload(args, session)
     made, failure = session.api:ask("POST", path, body)
   end
   if not made then return nil, failure end
-  return session:print_done(made, ("uploaded %s for %s, which expires on %s"):format(made.id, table.concat(made.hosts, ", "),
-    made.expires_on))
+  return session:print_done(made, ("uploaded %s for %s, which expires on %s"):format(made.id,
+    table.concat(made.hosts, ", "), made.expires_on))
 end
 
 COMMANDS["delete"] = function(args, session)

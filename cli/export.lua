@@ -16,7 +16,8 @@ local M = {}
 ---@param parser table of argparse
 ---@param with_help fun(parser: table): table
 function M.declare(parser, with_help)
-  local export = with_help(parser:command("export", "Print an account, or one of its zones, as a JSON document without secrets."))
+  local export = with_help(parser:command("export",
+    "Print an account, or one of its zones, as a JSON document without secrets."))
   session_of.declare_zone(export, "Without it: the whole account.")
   session_of.declare(export, { output = false })
   export:epilog "Example:\n  moongate export > account.json\n  moongate export --zone example.com > example.com.json"
@@ -24,15 +25,20 @@ end
 
 -- ---- what is left out ----
 
--- Things with private keys: what they are called, where they are listed, and their name.
+local function id_of(one) return one.id end
+
+-- Things with private keys: what they are called, where they are listed, and their name, if they have a key.
 local WITH_KEYS = {
   account = {
     { "leaf certificate", "/mtls_certificates", function(one) return one.name or one.id end, { ca = false } },
   },
   zone = {
     { "server certificate", "/custom_certificates", function(one) return table.concat(one.hosts, ", ") end },
-    { "certificate for origin pulls", "/origin_tls_client_auth", function(one) return one.id end },
-    { "certificate for origin pulls of hostnames", "/origin_tls_client_auth/hostnames/certificates", function(one) return one.id end },
+    { "certificate of the custom hostname", "/custom_hostnames", function(one)
+      return json.is_object(one.ssl) and kind_of.given(one.ssl.custom_certificate) and one.hostname or nil
+    end },
+    { "certificate for origin pulls", "/origin_tls_client_auth", id_of },
+    { "certificate for origin pulls of hostnames", "/origin_tls_client_auth/hostnames/certificates", id_of },
   },
 }
 
@@ -41,8 +47,9 @@ local function name_left_out(world, place, left_out)
     local list, failure = world.api:list(place.path .. one[2], one[4])
     if not list then return nil, failure end
     for _, element in ipairs(list) do
-      left_out[#left_out + 1] = ("%s %s of the %s %s: what belongs to its private key stays on the gateway"):format(one[1],
-        one[3](element), place.level, place.name)
+      local name = one[3](element)
+      left_out[#left_out + 1] = name and ("%s %s of the %s %s: what belongs to its private key stays on the "
+        .. "gateway"):format(one[1], name, place.level, place.name)
     end
   end
   return true
@@ -64,8 +71,8 @@ local function count_client_certificates(world, place, left_out)
   if not envelope then return nil, failure end
   local count = envelope.result_info.total_count
   if count > 0 then
-    left_out[#left_out + 1] = ("%d client certificates of the zone %s: the managed CA that signed them stays on the gateway")
-      :format(count, place.name)
+    left_out[#left_out + 1] = ("%d client certificates of the zone %s: the managed CA that signed them "
+      .. "stays on the gateway"):format(count, place.name)
   end
   return true
 end
@@ -75,13 +82,17 @@ end
 -- In the order of their keys. Two of the same key could not be told apart.
 local function sorted(kind, values)
   table.sort(values, function(a, b) return kind.key(a) < kind.key(b) end)
-  for index = 2, #values do
-    local key = kind.key(values[index])
-    if kind.key(values[index - 1]) == key then
-      return session_of.fail(("two things of the kind %s are called \"%s\" and cannot be told apart"):format(kind.singular, key))
+  local list = json.array {}
+  for index, value in ipairs(values) do
+    local key = kind.key(value)
+    if index == 1 or kind.key(values[index - 1]) ~= key then
+      list[#list + 1] = value
+    elseif not kind.repeatable then
+      return session_of.fail(("two things of the kind %s are called \"%s\" and cannot be told apart")
+        :format(kind.singular, key))
     end
   end
-  return json.array(values)
+  return list
 end
 
 -- Everything of one place, by the names of the kinds.

@@ -98,7 +98,8 @@ function COMMANDS.list(args, session)
   if args.output == "json" then return session:print_list(all) end
   local cas_of, names = {}, {}
   for _, one in ipairs(all) do
-    local label = one.mtls_certificate_id == json.null and MANAGED or one.name ~= json.null and one.name or one.mtls_certificate_id
+    local label = one.name ~= json.null and one.name or one.mtls_certificate_id
+    if label == json.null then label = MANAGED end
     for _, name in ipairs(one.hostnames) do
       if not cas_of[name] then
         cas_of[name] = json.array {}

@@ -72,7 +72,8 @@ function M.new(options)
   local handle = lib.curl_easy_init()
   if handle == nil then return nil, "libcurl has no memory" end
   return setmetatable({
-    lib = lib, handle = ffi.gc(handle, lib.curl_easy_cleanup), ca_file = options.ca_file, timeout_ms = options.timeout_ms,
+    lib = lib, handle = ffi.gc(handle, lib.curl_easy_cleanup), ca_file = options.ca_file,
+    timeout_ms = options.timeout_ms,
   }, Client)
 end
 
@@ -110,7 +111,8 @@ local function answer(self, block, length)
   self.lib.curl_easy_getinfo(self.handle, RESPONSE_CODE, status)
   self.lib.curl_easy_getinfo(self.handle, RETRY_AFTER, wait)
   return {
-    status = tonumber(status[0]), retry_after = wait[0] > 0 and tonumber(wait[0]) or nil, body = ffi.string(block, length),
+    status = tonumber(status[0]), body = ffi.string(block, length),
+    retry_after = wait[0] > 0 and tonumber(wait[0]) or nil,
   }
 end
 

@@ -12,6 +12,7 @@ local world_of = require "moongate.cli.world"
 local M = {}
 
 local BAR = 30
+local BYTES = 512 * 1024 * 1024
 
 ---@param parser table of argparse
 ---@param with_help fun(parser: table): table
@@ -65,7 +66,8 @@ local function progress(session, done, total)
     session.host.stderr:write "\r\27[K"
   else
     local filled = math.floor(BAR * done / total)
-    session.host.stderr:write(("\r\27[K[%s%s] %d of %d"):format(("#"):rep(filled), (" "):rep(BAR - filled), done, total))
+    local bar = ("#"):rep(filled) .. (" "):rep(BAR - filled)
+    session.host.stderr:write(("\r\27[K[%s] %d of %d"):format(bar, done, total))
   end
   session.host.stderr:flush()
 end
@@ -96,11 +98,9 @@ end
 local function summary(plan, dry_run)
   local counts = { create = 0, change = 0, renew = 0, delete = 0 }
   for _, operation in ipairs(plan.operations) do counts[operation.verb] = counts[operation.verb] + 1 end
-  local text = ("%s%d to create, %d to change, %d to delete"):format(dry_run and "nothing was changed: " or "", counts.create,
-    counts.change + counts.renew, counts.delete)
-  if not dry_run then
-    text = ("%d created, %d changed, %d deleted"):format(counts.create, counts.change + counts.renew, counts.delete)
-  end
+  local words = dry_run and "nothing was changed: %d to create, %d to change, %d to delete"
+    or "%d created, %d changed, %d deleted"
+  local text = words:format(counts.create, counts.change + counts.renew, counts.delete)
   if plan.unnamed > 0 then
     text = ("%s; %d that the document does not name stay (--prune deletes them)"):format(text, plan.unnamed)
   end
@@ -111,7 +111,8 @@ local function as_json(operations)
   local list = json.array {}
   for index, operation in ipairs(operations) do
     list[index] = json.object {
-      action = operation.verb == "renew" and "replace" or operation.verb, kind = operation.kind.name, key = operation.key,
+      action = operation.verb == "renew" and "replace" or operation.verb, kind = operation.kind.name,
+      key = operation.key,
       zone = operation.place.level == "zone" and operation.place.name or json.null,
     }
   end
@@ -129,7 +130,7 @@ end
 -- ---- the command ----
 
 local function open(args, session)
-  local text, failure = session:read_file(args.file)
+  local text, failure = session:read_file(args.file, BYTES)
   if not text then return nil, failure end
   local document, reason = export_document.read(text)
   if not document then return session_of.fail(("%s: %s"):format(args.file, reason)) end
@@ -140,6 +141,16 @@ local function open(args, session)
   plan, failure = plan_of.make(world, document, args.prune or false)
   if not plan then return nil, failure end
   return world, plan
+end
+
+-- Shows what would be deleted before it asks.
+local function confirm(session, operations, count)
+  if not session.args.yes and session.host.is_terminal "stdin" then
+    for _, operation in ipairs(operations) do
+      if operation.verb == "delete" then session.host.stderr:write(plan_of.text(operation, false)) end
+    end
+  end
+  return session:confirm(count == 1 and "delete this" or ("delete these %d things"):format(count))
 end
 
 ---@param args table as parsed by moongate.cli
@@ -158,8 +169,8 @@ function M.run(args, session)
     return 0
   end
   if counts.delete > 0 then
-    local ok, failure = session:confirm(("delete %d things (see --dry-run)"):format(counts.delete))
-    if not ok then return nil, failure end
+    local sure, failure = confirm(session, plan.operations, counts.delete)
+    if not sure then return nil, failure end
   end
   local ok, failure = apply(session, world, plan.operations)
   if not ok then return nil, failure end

@@ -114,7 +114,8 @@ local function build_parser(shown)
     require("moongate.cli." .. name).declare(parser, function(command) return with_help(command, shown) end)
   end
 
-  local completion = with_help(parser:command("completion", "Print what makes a shell complete commands and options."), shown)
+  local completion = with_help(parser:command("completion",
+    "Print what makes a shell complete commands and options."), shown)
   completion:argument("shell", "bash, zsh or fish."):argname "SHELL":choices { "bash", "zsh", "fish" }
   completion:epilog "Example:\n  source <(moongate completion bash)"
 

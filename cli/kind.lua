@@ -26,6 +26,7 @@ local M = {}
 ---@field needs (fun(value: table): string|nil, string|nil)|nil name of another kind and a key that must be there
 ---@field missing string|nil why a thing that is not there cannot be made; such kinds have no create
 ---@field free boolean|nil any member may stand there, with any value
+---@field repeatable boolean|nil a second one of the same key adds nothing
 ---@field hidden boolean|nil never in a document
 ---@field referred boolean|nil others refer to it, so it is read even where a document does not speak of it
 ---@field batch (fun(world: table, place: table, operations: table[]): any, table|nil)|nil all operations of a place at once

@@ -1,10 +1,12 @@
 --- moongate.cli.kinds — all kinds of things that export and import know, in the order in which an import makes them.
 --
--- What others refer to comes before them. Rules, and what asks clients for certificates, come before DNS records and
--- origins, so that nothing is reachable before it is protected; deletions go the other way round.
+-- What others refer to comes before them. Rules, and what asks clients for certificates, come before DNS records, origins
+-- and custom hostnames, so that nothing is reachable before it is protected; deletions go the other way round. CAs of
+-- Access, which may name custom hostnames, come last: until then rules block who needs them.
 
 local account = require "moongate.cli.kinds_account"
 local rules = require "moongate.cli.kinds_rules"
+local saas = require "moongate.cli.kinds_saas"
 local zone = require "moongate.cli.kinds_zone"
 
 local M = {}
@@ -23,18 +25,28 @@ M.list = {
   zone.hostname_options,
   zone.origin_pulls,
   zone.associations,
-  account.access_certificates "account",
-  account.access_certificates "zone",
-  zone.access_settings,
   rules.custom_rulesets "zone",
   rules.rules "zone",
   rules.firewall_rules,
   zone.dns_records,
   zone.origins,
+  saas.fallback_origin,
+  saas.custom_hostname_checks,
+  saas.custom_hostnames,
+  account.access_certificates "account",
+  account.access_certificates "zone",
+  zone.access_settings,
 }
 
 --- The kind of zones themselves, whose things the other kinds of that level are.
 M.zones = account.zones
+
+--- The account's kinds by name, those too that never stand in a document.
+---@type table<string, moongate.cli.kind>
+M.of_account = {}
+for _, kind in ipairs(M.list) do
+  if kind.level == "account" then M.of_account[kind.name] = kind end
+end
 
 --- The kinds of one level that stand in documents, by the name of their member.
 ---@param level string

@@ -9,6 +9,7 @@ local kind = require "moongate.cli.kind"
 local M = {}
 
 local STRING, BOOLEAN, ARRAY, OBJECT = "string", "boolean", "array", "object"
+local PIECE = 50000 -- items of a list in one call
 
 -- ---- lists ----
 
@@ -24,6 +25,17 @@ local function read_items(world, path)
   local items = json.array {}
   for index, item in ipairs(raw) do items[index] = kind.trim(item, ITEM) end
   return items
+end
+
+-- Many items go in pieces: a body has a largest size.
+local function write_items(world, path, items)
+  for first = 1, math.max(1, #items), PIECE do
+    local piece = json.array {}
+    for index = first, math.min(first + PIECE - 1, #items) do piece[#piece + 1] = items[index] end
+    local done, failure = world.api:ask(first == 1 and "PUT" or "POST", path .. "/items", piece)
+    if not done then return nil, failure end
+  end
+  return true
 end
 
 M.lists = {
@@ -54,7 +66,7 @@ function M.lists.create(world, place, value)
   if not made then return nil, failure end
   world:remember("lists", place, value.name, made.id)
   if not kind.given(value.items) or not value.items[1] then return true end
-  return world.api:ask("PUT", list_path(world, place, value) .. "/items", value.items)
+  return write_items(world, list_path(world, place, value), value.items)
 end
 
 function M.lists.change(world, place, value, before)
@@ -64,7 +76,7 @@ function M.lists.change(world, place, value, before)
     if not done then return nil, failure end
   end
   if kind.canonical(value.items) == kind.canonical(before.items) then return true end
-  return world.api:ask("PUT", path .. "/items", value.items)
+  return write_items(world, path, value.items)
 end
 
 function M.lists.delete(world, place, value)
@@ -127,7 +139,9 @@ local function set_revocation_list(world, place, value)
   local path = revocation_list_path(world, place, value)
   if wanted == json.null then return world.api:ask("DELETE", path) end
   if wanted.source == "url" then
-    return world.api:ask("PUT", path, { url = wanted.url, refresh_minutes = wanted.refresh_minutes, soft = wanted.soft })
+    return world.api:ask("PUT", path, {
+      url = wanted.url, refresh_minutes = wanted.refresh_minutes, soft = wanted.soft,
+    })
   end
   return nil, { text = ("its revocation list is in no document: send it with PUT %s, then import again"):format(path) }
 end
@@ -206,7 +220,9 @@ local function dissociate(world, id)
     before[index] = raw.hostnames
     if raw.hostnames[1] then
       local done
-      done, failure = world.api:ask("PUT", associations_of(zone), { hostnames = json.array {}, mtls_certificate_id = id })
+      done, failure = world.api:ask("PUT", associations_of(zone), {
+        hostnames = json.array {}, mtls_certificate_id = id,
+      })
       if not done then return nil, failure end
     end
   end
@@ -230,10 +246,11 @@ function M.certificate_authorities.renew(world, place, value)
   if not done then return nil, failure end
   done, failure = M.certificate_authorities.create(world, place, value)
   if not done then return nil, failure end
+  local id = world:id("certificate_authorities", place, certificate_key(value))
   for index, zone in ipairs(world.zones) do
     if hostnames[index][1] then
       done, failure = world.api:ask("PUT", associations_of(zone), {
-        hostnames = hostnames[index], mtls_certificate_id = world:id("certificate_authorities", place, certificate_key(value)),
+        hostnames = hostnames[index], mtls_certificate_id = id,
       })
       if not done then return nil, failure end
     end

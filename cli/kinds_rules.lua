@@ -13,8 +13,8 @@ local STRING, BOOLEAN, ARRAY, INTEGER, OBJECT = "string", "boolean", "array", "n
 local PHASE = "http_request_firewall_custom"
 local ENTRY_POINT = "/rulesets/phases/" .. PHASE .. "/entrypoint"
 local NO_ENTRY_POINT = 10003
-local RULE = { ref = true, action = true, action_parameters = true, expression = true, description = true, enabled = true,
-  logging = true }
+local RULE = { ref = true, action = true, action_parameters = true, expression = true, description = true,
+  enabled = true, logging = true }
 
 -- ---- rules ----
 
@@ -90,8 +90,8 @@ end
 local function entry_point(world, place)
   local raw, failure = world.api:ask("GET", place.path .. ENTRY_POINT)
   if raw then return raw end
-  if failure.status == 404 and failure.code == NO_ENTRY_POINT then return json.object { rules = json.array {}, description = "" } end
-  return nil, failure
+  if failure.status ~= 404 or failure.code ~= NO_ENTRY_POINT then return nil, failure end
+  return json.object { rules = json.array {}, description = "" }
 end
 
 --- The rules of an account or of a zone.
@@ -176,8 +176,9 @@ local FILTER = { expression = true, paused = true, description = true, ref = tru
 
 M.firewall_rules = {
   name = "firewall_rules", singular = "firewall rule", level = "zone", required = { "action", "filter" },
-  members = { action = STRING, priority = INTEGER, paused = BOOLEAN, description = STRING, products = ARRAY, ref = STRING,
-    filter = OBJECT },
+  repeatable = true,
+  members = { action = STRING, priority = INTEGER, paused = BOOLEAN, description = STRING, products = ARRAY,
+    ref = STRING, filter = OBJECT },
   key = function(value)
     local filter = json.is_object(value.filter) and value.filter or {}
     if kind.given(value.ref) then return value.ref end
@@ -206,7 +207,8 @@ end
 
 -- With a filter of its own from now on: the one before may be other rules' too.
 function M.firewall_rules.change(world, place, value)
-  local path = ("%s/firewall/rules/%s"):format(place.path, world:id("firewall_rules", place, M.firewall_rules.key(value)))
+  local id = world:id("firewall_rules", place, M.firewall_rules.key(value))
+  local path = ("%s/firewall/rules/%s"):format(place.path, id)
   local before, failure = world.api:ask("GET", path)
   if not before then return nil, failure end
   local done

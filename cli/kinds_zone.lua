@@ -70,7 +70,8 @@ end
 
 --- Whether authenticated origin pulls are on; their certificates have private keys and are not exported.
 M.origin_pulls = {
-  name = "origin_pulls", singular = "origin pulls", level = "zone", single = true, key = nothing, members = { enabled = BOOLEAN },
+  name = "origin_pulls", singular = "origin pulls", level = "zone", single = true, key = nothing,
+  members = { enabled = BOOLEAN },
 }
 
 function M.origin_pulls.read(world, place)
@@ -134,7 +135,8 @@ function M.associations.delete(world, place, value) return set_hostnames(world, 
 local SETTINGS = { "ciphers", "min_tls_version", "http2" }
 
 M.hostname_settings = kind.named {
-  name = "hostname_settings", singular = "setting of a hostname", level = "zone", required = { "hostname", "setting", "value" },
+  name = "hostname_settings", singular = "setting of a hostname", level = "zone",
+  required = { "hostname", "setting", "value" },
   members = { hostname = STRING, setting = STRING, value = ANY },
   collection = "/hostnames/settings",
   key = function(value) return ("%s of %s"):format(tostring(value.setting), tostring(value.hostname)) end,
@@ -155,7 +157,8 @@ M.hostname_settings = kind.named {
 
 M.hostname_options = kind.named {
   name = "hostname_options", singular = "options of", level = "zone", required = { "hostname" },
-  members = { hostname = STRING, client_certificate_usage = STRING, resumption = BOOLEAN, forward = OBJECT, strict_sni = BOOLEAN },
+  members = { hostname = STRING, client_certificate_usage = STRING, resumption = BOOLEAN, forward = OBJECT,
+    strict_sni = BOOLEAN },
   collection = "/moongate/hostnames",
   key = function(value) return value.hostname end,
   path_of = function(world, value) return world.escape(value.hostname) end,
@@ -199,8 +202,8 @@ local BATCH = 500
 
 M.dns_records = {
   name = "dns_records", singular = "DNS record", level = "zone", required = { "type", "name", "content" },
-  members = { type = STRING, name = STRING, content = STRING, ttl = INTEGER, proxied = BOOLEAN, comment = STRING, tags = ARRAY,
-    settings = OBJECT },
+  members = { type = STRING, name = STRING, content = STRING, ttl = INTEGER, proxied = BOOLEAN, comment = STRING,
+    tags = ARRAY, settings = OBJECT },
 }
 
 -- A name has one CNAME, and any number of the others.

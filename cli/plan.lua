@@ -115,9 +115,9 @@ local function check_needs(self, kind, place, value)
   local known = self.wanted_keys[name]
   if known and known[key] then return end
   if self.world:id(name, self.world.account_place, key) and not (known and self.prune) then return end
-  local reason = name == "leaf_certificates" and "; its private key is in no document: upload it first" or ""
-  self:refuse(kind, place, kind.key(value), ("there is no %s \"%s\"%s"):format(name == "leaf_certificates" and "leaf certificate" or "CA",
-    tostring(key), reason))
+  local needed = kinds.of_account[name]
+  self:refuse(kind, place, kind.key(value), ("there is no %s \"%s\"%s"):format(needed.singular, tostring(key),
+    needed.missing and "; " .. needed.missing or ""))
 end
 
 -- A document of a zone speaks of the account's things only for the zone to be whole.
@@ -128,11 +128,12 @@ end
 local function plan_known(self, kind, place, key, value, before)
   if not M.differences(value, before)[1] then return end
   if is_beside(self, kind) and kind ~= kinds.zones then
-    return self:refuse(kind, place, key, "the account has another one of that name; take it out of the document, or import "
-      .. "a whole account")
+    return self:refuse(kind, place, key, "the account has another one of that name; take it out of the document, or "
+      .. "import a whole account")
   end
   local merged = kind_of.merge(value, before)
-  add(self, kind.must_renew and kind.must_renew(merged, before) and "renew" or "change", kind, place, key, merged, before)
+  local renew = kind.must_renew and kind.must_renew(merged, before)
+  add(self, renew and "renew" or "change", kind, place, key, merged, before)
 end
 
 local function plan_wanted(self, kind, place, value, current)
@@ -230,8 +231,10 @@ end
 ---@return { operations: moongate.cli.operation[], unnamed: integer }|nil unnamed: things that only the gateway has
 ---@return table|nil failure
 function M.make(world, document, prune)
-  local self = setmetatable({ world = world, prune = prune, scope = document.scope, unnamed = 0, reasons = {}, changes = {},
-    deletions = {}, wanted_keys = wanted_keys(document) }, Plan)
+  local self = setmetatable({
+    world = world, prune = prune, scope = document.scope, wanted_keys = wanted_keys(document), unnamed = 0, reasons = {},
+    changes = {}, deletions = {},
+  }, Plan)
   for _, kind in ipairs(kinds.list) do
     if kind == kinds.zones then
       if document.zones then plan_zones(self, document) end
@@ -241,7 +244,8 @@ function M.make(world, document, prune)
     end
   end
   if self.reasons[1] then
-    return nil, { text = "the document does not fit this gateway; nothing was changed:\n  " .. table.concat(self.reasons, "\n  ") }
+    return nil, { text = "the document does not fit this gateway; nothing was changed:\n  "
+      .. table.concat(self.reasons, "\n  ") }
   end
   for index = #self.deletions, 1, -1 do self.changes[#self.changes + 1] = self.deletions[index] end
   return { operations = self.changes, unnamed = self.unnamed }

@@ -17,7 +17,8 @@ local SENT = { "ref", "action", "action_parameters", "expression", "description"
 local function declare_place(command)
   command:mutex(
     command:option("-z --zone", "Name or id of the zone."):argname "ZONE",
-    command:flag("--all-zones", "The rules of the account, which run before those of each of its zones."):target "all_zones")
+    command:flag("--all-zones", "The rules of the account, which run before those of each of its zones.")
+      :target "all_zones")
 end
 
 ---@param parser table of argparse
@@ -39,7 +40,9 @@ function M.declare(parser, with_help)
   session_of.declare(add)
   add:epilog("Example:\n  moongate rules add --zone example.com --ref mtls \\\n"
     .. "    '(http.host in {\"api.example.com\"} and not cf.tls_client_auth.cert_verified)'")
-  for _, one in ipairs { { "enable", "Switch a rule on." }, { "disable", "Switch a rule off." }, { "delete", "Delete a rule." } } do
+  for _, one in ipairs {
+    { "enable", "Switch a rule on." }, { "disable", "Switch a rule off." }, { "delete", "Delete a rule." },
+  } do
     local command = with_help(rules:command(one[1], one[2]))
     command:argument("rule", "Its id or its ref."):argname "RULE"
     declare_place(command)
@@ -91,7 +94,8 @@ function COMMANDS.list(args, session)
   if ruleset == nil then return nil, failure end
   local list = ruleset and ruleset.rules or json.array {}
   return session:print_list(list, { "ID", "REF", "ON", "ACTION", "EXPRESSION", "DESCRIPTION" }, function(rule)
-    return { rule.id, rule.ref ~= rule.id and rule.ref or nil, rule.enabled, rule.action, rule.expression, rule.description }
+    local ref = rule.ref ~= rule.id and rule.ref or nil
+    return { rule.id, ref, rule.enabled, rule.action, rule.expression, rule.description }
   end)
 end
 
@@ -104,7 +108,8 @@ function COMMANDS.add(args, session)
   local base, name = place_of(args, session)
   if not base then return nil, name end
   local rule = {
-    expression = args.expression, action = args.action, description = args.description, ref = args.ref, enabled = not args.disabled,
+    expression = args.expression, action = args.action, description = args.description, ref = args.ref,
+    enabled = not args.disabled,
   }
   local ruleset, failure = entry_point(session, base)
   if ruleset == nil then return nil, failure end

@@ -123,13 +123,14 @@ end
 
 --- The text of a file that an argument names.
 ---@param path string
+---@param bytes integer|nil how large it may be
 ---@return string|nil
 ---@return table|nil failure
-function Session:read_file(path)
+function Session:read_file(path, bytes)
   if path == "-" and self.args.token_file == "-" then
     return M.usage "standard input can be read once: for the token or for the file"
   end
-  local text, reason = self.host.read_file(path, FILE_BYTES)
+  local text, reason = self.host.read_file(path, bytes or FILE_BYTES)
   if not text then return M.fail(reason) end
   return text
 end
@@ -155,8 +156,8 @@ local function choose_account(list, wanted)
   if wanted then
     return M.fail(("this token sees no account \"%s\"; it sees: %s"):format(wanted, table.concat(names, ", ")))
   end
-  if list[2] then return M.usage("this token sees several accounts; name one with --account: " .. table.concat(names, ", ")) end
-  return list[1]
+  if not list[2] then return list[1] end
+  return M.usage("this token sees several accounts; name one with --account: " .. table.concat(names, ", "))
 end
 
 --- The account that is worked with.

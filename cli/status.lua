@@ -9,8 +9,8 @@ local FAILED = 1
 ---@param parser table of argparse
 ---@param with_help fun(parser: table): table
 function M.declare(parser, with_help)
-  local status = with_help(parser:command("status", "Does the gateway answer, and does every worker serve the newest state? "
-    .. "Exits 1 when one does not."))
+  local status = with_help(parser:command("status",
+    "Does the gateway answer, and does every worker serve the newest state? Exits 1 when one does not."))
   session_of.declare(status)
   status:epilog "Example:\n  MOONGATE_TOKEN=$(cat token) moongate status"
 end

@@ -90,8 +90,8 @@ local function find_token(args, host)
   end
   local text = host.environment "MOONGATE_TOKEN"
   if not text then
-    return nil, "no token is given: put one into MOONGATE_TOKEN, or its file's name behind --token-file; one is made with: "
-      .. "moongate token create"
+    return nil, "no token is given: put one into MOONGATE_TOKEN, or its file's name behind --token-file; one is made "
+      .. "with: moongate token create"
   end
   return read_token(text, "MOONGATE_TOKEN")
 end

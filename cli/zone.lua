@@ -31,7 +31,8 @@ function M.declare(parser, with_help)
   local create = with_help(zone:command("create", "Make a zone."))
   create:argument("name", "Its domain name."):argname "NAME"
   session_of.declare(create)
-  create:epilog "Example:\n  moongate zone create example.com\n  moongate host origin set '*' http://127.0.0.1:9000 --zone example.com"
+  create:epilog("Example:\n  moongate zone create example.com\n"
+    .. "  moongate host origin set '*' http://127.0.0.1:9000 --zone example.com")
   local show = with_help(zone:command("show", "Show one zone."))
   show:argument("zone", "Name or id."):argname "ZONE"
   session_of.declare(show)
@@ -70,8 +71,9 @@ function COMMANDS.show(args, session)
   local zone, failure = session:zone(args.zone)
   if not zone then return nil, failure end
   return session:print_one(zone, {
-    { "name", zone.name }, { "id", zone.id }, { "type", zone.type }, { "status", zone.status }, { "paused", zone.paused },
-    { "account", zone.account.name }, { "created", zone.created_on }, { "modified", zone.modified_on },
+    { "name", zone.name }, { "id", zone.id }, { "type", zone.type }, { "status", zone.status },
+    { "paused", zone.paused }, { "account", zone.account.name }, { "created", zone.created_on },
+    { "modified", zone.modified_on },
   })
 end
 
@@ -103,7 +105,9 @@ function SETTINGS.get(args, session)
   local result
   result, failure = session.api:ask("GET", path)
   if not result then return nil, failure end
-  if args.setting then return session:print_one(result, { { result.id, result.value }, { "modified", result.modified_on } }) end
+  if args.setting then
+    return session:print_one(result, { { result.id, result.value }, { "modified", result.modified_on } })
+  end
   return session:print_list(result, { "SETTING", "VALUE", "EDITABLE", "MODIFIED" }, function(one)
     return { one.id, one.value, one.editable, one.modified_on }
   end)

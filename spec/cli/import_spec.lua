@@ -75,6 +75,28 @@ describe("moongate export and import", function()
       assert.truthy(err:find("left out: leaf certificate presented", 1, true))
     end)
 
+    it("names certificates that have a private key, and does not hold them", function()
+      local certs = require "spec.support.certs"
+      local server = certs.leaf(everything.partners, { cn = "x", eku = "serverAuth", san = "DNS:www.heron.test,DNS:cert.crane.test" })
+      local zone = "/zones/" .. source:json({ "zone", "show", "heron.test" }).id
+      local call = call_of(source)
+      call("POST", zone .. "/custom_certificates", { certificate = server.pem, private_key = server.key })
+      call("POST", zone .. "/custom_hostnames", { hostname = "cert.crane.test",
+        ssl = { method = "http", type = "dv", custom_certificate = server.pem, custom_key = server.key } })
+      call("POST", zone .. "/origin_tls_client_auth", { certificate = everything.leaf.pem, private_key = everything.leaf.key })
+      call("POST", zone .. "/client_certificates", { csr = certs.request({ subject = "/CN=me" }).pem, validity_days = 30 })
+      local text = export(source)
+      local left_out = table.concat(json.decode(text).left_out, "\n")
+      for _, words in ipairs {
+        "server certificate www.heron.test, cert.crane.test of the zone heron.test", "certificate of the custom hostname cert.crane.test",
+        "certificate for origin pulls ", "1 client certificates of the zone heron.test",
+      } do
+        assert.truthy(left_out:find(words, 1, true), words)
+      end
+      assert.is_nil(left_out:find("custom hostname shop.crane.test", 1, true))
+      assert.is_nil(text:find(server.pem:sub(40, 90), 1, true))
+    end)
+
     it("takes along what a zone refers to, and no more", function()
       local document = json.decode(export(source, "--zone", "heron.test"))
       assert.equal("zone", document.scope)
@@ -254,6 +276,36 @@ describe("moongate export and import", function()
       assert.equal(0, #document.zones)
       assert.equal(0, #document.account.certificate_authorities + #document.account.lists + #document.account.custom_rulesets
         + #document.account.access_certificates)
+    end)
+
+    it("shows what it would delete before it asks", function()
+      local wanted = edited(text, function(d)
+        for index, zone in ipairs(d.zones) do
+          if zone.name == "stork.test" then table.remove(d.zones, index) end
+        end
+      end)
+      local path = source:file("wanted.json", wanted)
+      source.terminal.stdin, source.stdin = true, "n\n"
+      local result = source:run { "import", path, "--prune" }
+      assert.equal(1, result.code)
+      assert.truthy(result.err:find("- delete zone stork.test\nmoongate: delete this? [y/N]", 1, true), result.err)
+      assert.equal(text, export(source))
+    end)
+
+    it("leaves out a firewall rule that says what another says", function()
+      local zone = source.gate:call("GET", "/zones?name=heron.test").body.result[1].id
+      source.gate:call("POST", ("/zones/%s/firewall/rules"):format(zone), json.array {
+        { action = "block", priority = 5, filter = { expression = "ip.src eq 192.0.2.9" }, description = "again" } })
+      assert.equal(2, #zone_of(json.decode(export(source)), "heron.test").firewall_rules)
+    end)
+
+    it("refuses to export two rulesets of one name", function()
+      local path = ("/accounts/%s/rulesets"):format(source.gate.account_id)
+      source.gate:call("POST", path, { name = "shared", kind = "custom", phase = "http_request_firewall_custom", rules = json.array {} })
+      local result = source:run { "export" }
+      assert.equal(1, result.code)
+      assert.equal("", result.out)
+      assert.truthy(result.err:find('called "shared" and cannot be told apart', 1, true), result.err)
     end)
 
     it("deletes things of a zone in the order that the API wants", function()

@@ -10,6 +10,8 @@ local CARRIED = {
   ruleset_rules = "rules", lists = "lists", list_items = "lists", filters = "firewall_rules", firewall_rules = "firewall_rules",
   origins = "origins", origin_pulls = "origin_pulls", access_certificates = "access_certificates",
   hostname_options = "hostname_options", dns_records = "dns_records",
+  custom_hostnames = "custom_hostnames", custom_hostname_fallback = "fallback_origin",
+  custom_hostname_checks = "custom_hostname_checks",
 }
 
 local NOT_CARRIED = {

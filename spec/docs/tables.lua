@@ -1,10 +1,10 @@
--- The tables of the manual that can be read off the code: endpoints, errors, permission groups, fields, functions. `docs/update`
+-- The tables of the manual that can be read off the code: endpoints, errors, permission groups, fields, functions, exports. `docs/update`
 -- writes them into docs/*.md between `<!-- table: NAME -->` and `<!-- end -->`; spec/docs/tables_spec.lua fails when a page is
 -- behind the code.
 
 local M = {}
 
-M.PAGES = { "docs/admin-api.md", "docs/expressions.md", "docs/fields.md" }
+M.PAGES = { "docs/admin-api.md", "docs/command-line.md", "docs/expressions.md", "docs/fields.md" }
 
 local function row(...) return "| " .. table.concat({ ... }, " | ") .. " |" end
 
@@ -89,6 +89,26 @@ function tables.functions()
   local known = require("moongate.rules").new_schema({ fields = {} }).functions
   local lines = { row("Function", "Gives"), row("---", "---") }
   for _, name in ipairs(sorted(known)) do lines[#lines + 1] = row(code(name), (known[name].help:gsub("|", "\\|"))) end
+  return lines
+end
+
+-- What may stand in a document of export: the members of the account and of a zone, in the order of an import.
+function tables.export()
+  local kinds = require "moongate.cli.kinds"
+  local lines = { row("Member", "Of", "Holds", "Fields (required ones first)"), row("---", "---", "---", "---") }
+  for _, kind in ipairs(kinds.list) do
+    if not kind.hidden then
+      local fields, required = {}, {}
+      for _, name in ipairs(kind.required or {}) do
+        fields[#fields + 1], required[name] = code(name), true
+      end
+      for _, name in ipairs(sorted(kind.members or {})) do
+        if not required[name] then fields[#fields + 1] = code(name) end
+      end
+      lines[#lines + 1] = row(code(kind.name), kind == kinds.zones and "document" or kind.level,
+        kind.single and "an object" or "a list", kind.free and "the ids of the settings" or table.concat(fields, ", "))
+    end
+  end
   return lines
 end
 

@@ -85,6 +85,14 @@ local function make_origins(call, zone, account)
   end
 end
 
+local function make_custom_hostnames(call, zone)
+  call("PUT", zone .. "/custom_hostnames/fallback_origin", { origin = "www.heron.test" })
+  call("PUT", zone .. "/moongate/custom_hostnames", { ownership_checks = true })
+  call("POST", zone .. "/custom_hostnames", { hostname = "shop.crane.test", custom_metadata = { tier = "gold" },
+    ssl = { method = "txt", type = "dv", settings = { min_tls_version = "1.2" } } })
+  call("POST", zone .. "/custom_hostnames", { hostname = "plain.crane.test", custom_origin_server = "www.heron.test" })
+end
+
 --- Makes all of it, prepare() included.
 function M.make(call)
   M.prepare(call)
@@ -96,6 +104,7 @@ function M.make(call)
   make_hosts(call, zone, account, ids)
   make_rules(call, zone, ids)
   make_origins(call, zone, account)
+  make_custom_hostnames(call, zone)
   call("PATCH", "/zones/" .. call("POST", "/zones", { name = "stork.test", type = "partial" }).id, { paused = true })
 end
 
