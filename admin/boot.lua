@@ -17,6 +17,8 @@ local user = require "moongate.admin.resources.user"
 
 local M = {}
 
+local PARTS_SECONDS = 0.03 -- of each second, for texts of the last good snapshot
+
 local Running = {}
 Running.__index = Running
 
@@ -130,17 +132,33 @@ function Running:handle(request)
   return self.app:handle(request)
 end
 
-local function save(self)
-  if not self.publisher.changed then return end
-  local ok, err = last_good.write(self.control, self.last_good_path, self.publisher:parts(), self.publisher.generation)
+-- What came of writing the last good snapshot. What changed while it was written is the next one's.
+local function note_saved(self, ok, err)
   if ok then
-    self.publisher.changed = false
     self.save_failed = nil
-  elseif not self.save_failed then
+    return
+  end
+  self.publisher.changed = true
+  if not self.save_failed then
     -- Once, not every second while the disk is full.
     self.save_failed = true
-    self.log("error", ("last good snapshot: %s cannot be written: %s"):format(self.last_good_path, tostring(err)))
+    self.log("error", ("last good snapshot: %s cannot be written: %s"):format(self.last_good_path,
+      tostring(type(err) == "table" and err.text or err)))
   end
+end
+
+-- Begins to write it when something has changed. Much of the work is done a little in each tick, the rest by another thread: with
+-- a hundred thousand hostnames this thread would be away for a second.
+local function save(self)
+  if self.saving or not self.publisher.changed then return end
+  local parts, generation = self.publisher:parts(PARTS_SECONDS), self.publisher.generation
+  if not parts then return end
+  self.saving, self.publisher.changed = true, false
+  self.control.task(function()
+    local ok, err = last_good.save(self.control, self.last_good_path, parts, generation)
+    self.saving = false
+    note_saved(self, ok, err)
+  end)
 end
 
 --- To be called about once a second: writes the last good snapshot when something has changed, and begins what is due.
@@ -151,7 +169,12 @@ end
 
 --- The end: writes what is still to be written and lets the store go.
 function Running:stop()
-  save(self)
+  -- One that is under way might fail, or take the place of the last one: it is waited for, and written again.
+  if self.saving then self.control.await_saves() end
+  if self.saving or self.publisher.changed then
+    self.publisher.changed = false
+    note_saved(self, last_good.write(self.control, self.last_good_path, self.publisher:parts(), self.publisher.generation))
+  end
   if self.store then self.store:close() end
   self.store, self.app.store = nil, nil
 end

@@ -1,31 +1,38 @@
 --- moongate.admin.last_good — the last good snapshot on disk: what was served, so that a start without the store can
 --- serve it.
 --
--- Called by admin/boot.lua: written at most once a second and at the end, read when the store is out of reach and the
--- configuration allows to serve without it. The file is one JSON object whose `documents` are hashed as they stand in
--- it; certificates, identities with their keys, revocation lists and the items of lists are kept once and named by their
--- hash. Private keys are in it as they are in the store, sealed; it holds no tokens; mode 0600.
+-- Called by admin/boot.lua: written beside the control thread's loop at most once a second, and at the end; read when the
+-- store is out of reach and the configuration allows to serve without it. The file is one line of JSON and, on a second
+-- line, the SHA-256 of the first one with its line end. Certificates, identities with their keys, revocation lists and the
+-- items of lists are kept once and named by their hash. Private keys are in it as they are in the store, sealed; it holds
+-- no tokens; mode 0600.
 
 local json = require "moongate.json"
 local stamp = require "moongate.admin.stamp"
 
 local M = {}
 
-local FORMAT = 1
+local FORMAT = 2
 local MAX_BYTES = 1024 * 1024 * 1024
+local DIGEST = 64 -- hex digits on the second line
 
--- What many hosts of a zone share is one table in its document (moongate.admin.document), so each is turned once.
+-- What zones share, each kind by hash.
+local SHARED = { "certificates", "identities", "items", "revocation_lists" }
+
+-- What many hosts of a zone share is one table in its document (moongate.admin.document), so each is turned once. What zones
+-- share is kept as the text that stands in the file: a file is put together from texts only.
 local function packers(control)
-  local certificates, identities, items, lists, packed = {}, {}, {}, {}, {}
-  local function named(names, text, value)
-    local name = stamp.hex(control.sha256(text))
-    names[name] = value
+  local shared, packed = {}, {}
+  for _, kind in ipairs(SHARED) do shared[kind] = {} end
+  local function keep(kind, name, value)
+    shared[kind][name] = shared[kind][name] or ('"%s":'):format(name) .. json.encode(value)
     return name
   end
+  local function named(kind, text, value) return keep(kind, stamp.hex(control.sha256(text)), value) end
   local function trust_of(trust)
     if trust and not packed[trust] then
       local names = json.array {}
-      for index, pem in ipairs(trust) do names[index] = named(certificates, pem, pem) end
+      for index, pem in ipairs(trust) do names[index] = named("certificates", pem, pem) end
       packed[trust] = names
     end
     return trust and packed[trust]
@@ -37,28 +44,27 @@ local function packers(control)
       local copy = {}
       for key, value in pairs(origin) do copy[key] = value end
       local text = table.concat({ client.certificates, client.private_key, client.context }, "\0")
-      copy.client_certificate = named(identities, text, client)
+      copy.client_certificate = named("identities", text, client)
       packed[origin] = copy
     end
     return packed[origin]
   end
   local function list_of(list)
-    return json.object { kind = list.kind, items = named(items, list.items, list.items) }
+    return json.object { kind = list.kind, items = named("items", list.items, list.items) }
   end
   local function options_of(options)
     local crls = options and options.crls
     if not crls then return options end
     local copy = json.object { denials = options.denials, crls = json.array {} }
     for index, list in ipairs(crls) do
-      lists[list.digest] = list.text
       copy.crls[index] = json.object {
-        ca = named(certificates, list.ca, list.ca), digest = list.digest, soft = list.soft,
+        ca = named("certificates", list.ca, list.ca), digest = keep("revocation_lists", list.digest, list.text),
+        soft = list.soft,
       }
     end
     return copy
   end
-  return { trust = trust_of, origin = origin_of, list = list_of, options = options_of, certificates = certificates,
-    identities = identities, items = items, lists = lists }
+  return { trust = trust_of, origin = origin_of, list = list_of, options = options_of, shared = shared }
 end
 
 local function array_of(list)
@@ -79,8 +85,7 @@ end
 --- the zone stays as it is.
 ---@param control table
 ---@param document table
----@return { text: string, certificates: table<string, string>, identities: table<string, table>,
----  items: table<string, string>, lists: table<string, string> } part by hash
+---@return { text: string, shared: table<string, table<string, string>> } part shared: kind → hash → text
 function M.part(control, document)
   local pack, hosts = packers(control), json.array {}
   for index, host in ipairs(document.hosts) do
@@ -99,11 +104,34 @@ function M.part(control, document)
       certificates = document.certificates and json.array(document.certificates),
       trust_options = pack.options(document.trust_options), tls = document.tls,
     }),
-    certificates = pack.certificates,
-    identities = pack.identities,
-    items = pack.items,
-    lists = pack.lists,
+    shared = pack.shared,
   }
+end
+
+-- The first line of the file, in pieces.
+local function first_line(control, parts, generation)
+  local pieces = { ('{"format":%d,"generation":%d,"written_at":"%s","documents":{'):format(FORMAT, generation,
+    stamp.seconds(control.now())) }
+  for _, kind in ipairs(SHARED) do
+    local seen, comma = {}, ""
+    pieces[#pieces + 1] = ('"%s":{'):format(kind)
+    for _, part in ipairs(parts) do
+      for name, text in pairs(part.shared[kind]) do
+        if not seen[name] then
+          seen[name] = true
+          pieces[#pieces + 1], pieces[#pieces + 2] = comma, text
+          comma = ","
+        end
+      end
+    end
+    pieces[#pieces + 1] = "},"
+  end
+  pieces[#pieces + 1] = '"zones":['
+  for index, part in ipairs(parts) do
+    pieces[#pieces + 1], pieces[#pieces + 2] = index > 1 and "," or "", part.text
+  end
+  pieces[#pieces + 1] = "]}}\n"
+  return pieces
 end
 
 ---@param control table
@@ -111,20 +139,8 @@ end
 ---@param generation integer
 ---@return string text of the file
 function M.encode(control, parts, generation)
-  local certificates, identities, items, texts = json.object {}, json.object {}, json.object {}, {}
-  local lists = json.object {}
-  for index, part in ipairs(parts) do
-    for name, pem in pairs(part.certificates) do certificates[name] = pem end
-    for name, identity in pairs(part.identities) do identities[name] = identity end
-    for name, text in pairs(part.items) do items[name] = text end
-    for name, text in pairs(part.lists) do lists[name] = text end
-    texts[index] = part.text
-  end
-  local body = ('{"certificates":%s,"identities":%s,"items":%s,"revocation_lists":%s,"zones":[%s]}'):format(
-    json.encode(certificates), json.encode(identities), json.encode(items), json.encode(lists),
-    table.concat(texts, ","))
-  return ('{"format":%d,"generation":%d,"written_at":"%s","sha256":"%s","documents":%s}\n'):format(FORMAT, generation,
-    stamp.seconds(control.now()), stamp.hex(control.sha256(body)), body)
+  local line = table.concat(first_line(control, parts, generation))
+  return line .. stamp.hex(control.sha256(line)) .. "\n"
 end
 
 local function unpack_hosts(document, certificates, identities)
@@ -165,12 +181,14 @@ end
 ---@return { generation: integer, written_at: string, documents: table[] }|nil
 ---@return string|nil reason
 function M.decode(control, text)
-  local format, generation, written_at, hash, body = text:match(
-    '^{"format":(%d+),"generation":(%d+),"written_at":"([%d%-T:Z]+)","sha256":"(%x+)","documents":(.*)}\n$')
+  local line, digest = text:sub(1, -DIGEST - 2), text:sub(-DIGEST - 1, -2)
+  local format, generation, written_at, body = line:match(
+    '^{"format":(%d+),"generation":(%d+),"written_at":"([%d%-T:Z]+)",(.*)\n$')
   if not format then return nil, "it is not a snapshot, or it is cut off" end
   if tonumber(format) ~= FORMAT then return nil, ("it has format %s, this moongate knows %d"):format(format, FORMAT) end
-  if stamp.hex(control.sha256(body)) ~= hash then return nil, "its checksum is wrong" end
-  local decoded = json.decode(body)
+  if stamp.hex(control.sha256(line)) ~= digest then return nil, "its checksum is wrong" end
+  local decoded = json.decode("{" .. body)
+  decoded = decoded and decoded.documents
   if not decoded then return nil, "it is not JSON" end
   for _, document in ipairs(decoded.zones) do
     local ok, err = pcall(unpack_hosts, document, decoded.certificates, decoded.identities or {})
@@ -181,6 +199,18 @@ function M.decode(control, text)
   return { generation = tonumber(generation), written_at = written_at, documents = decoded.zones }
 end
 
+--- Writes the file beside the loop of the control thread. Only from a task.
+---@param control table
+---@param path string
+---@param parts table[]
+---@param generation integer
+---@return true|nil
+---@return any reason
+function M.save(control, path, parts, generation)
+  return control.save_with_digest(path, first_line(control, parts, generation))
+end
+
+--- Writes the file and waits for it.
 ---@param control table
 ---@param path string
 ---@param parts table[]

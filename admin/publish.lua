@@ -146,16 +146,20 @@ end
 
 --- What the last good snapshot on disk is made of, zone by zone in a fixed order. A zone's part is made once; its
 --- document is not needed after that.
----@return table[] parts (moongate.admin.last_good)
-function Publisher:parts()
+---@param seconds number|nil how long it may take to make missing parts; nil: as long as it takes
+---@return table[]|nil parts (moongate.admin.last_good); nil: the time is up, and the next call goes on
+function Publisher:parts(seconds)
   local ids = {}
   for id in pairs(self.zones) do ids[#ids + 1] = id end
   table.sort(ids)
-  local parts = {}
+  local parts, last = {}, seconds and self.control.now() + seconds
   for index, id in ipairs(ids) do
     local entry = self.zones[id]
-    entry.part = entry.part or last_good.part(self.control, entry.document)
-    entry.document = nil
+    if not entry.part then
+      if last and self.control.now() > last then return nil end
+      entry.part = last_good.part(self.control, entry.document)
+      entry.document = nil
+    end
     parts[index] = entry.part
   end
   return parts

@@ -94,6 +94,7 @@ end
 -- ---- outside ----
 
 M.configure_outgoing, M.outgoing, M.run_command, M.task = errands.configure, errands.request, errands.command, errands.start
+M.save_with_digest, M.await_saves = errands.save_with_digest, errands.await_saves
 
 -- ---- secrets at rest ----
 

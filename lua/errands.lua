@@ -124,6 +124,30 @@ function M.command(words, input, timeout_ms)
   return wait(id, ended_well)
 end
 
+local function saved(_, id)
+  if C.moon_ffi_errand_save_result(control, id, diag) ~= 0 then return refused() end
+  return true
+end
+
+--- Replaces a file by the pieces and, on a line of its own, the SHA-256 of them all in hex; or leaves it as it was. Written on
+--- another thread and waited for. Mode 0600. Only from a task.
+---@param path string
+---@param pieces string[]
+---@return true|nil
+---@return moongate.control.Diagnostic|nil
+function M.save_with_digest(path, pieces)
+  must_be_task()
+  local texts, kept = views(pieces)
+  local id = C.moon_ffi_errand_save(control, path, texts, #kept, diag)
+  if id == 0 then return refused() end
+  return wait(id, saved)
+end
+
+--- Waits, here and now, until nothing is being written any more. For the end.
+function M.await_saves()
+  C.moon_ffi_errand_await_saves(control)
+end
+
 --- Takes the task that waits for an errand. Called by moongate.phases, which goes on with it.
 ---@param id integer
 ---@return thread|nil task  nil: nobody waits any more

@@ -24,6 +24,7 @@ struct moon_section {
     size_t guest_count;
     struct table names;          /* by name, wildcards as they are written */
     const struct moon_host *rest; /* "*" */
+    const struct moon_host *repeated; /* a name that stands twice; NULL: none does */
 };
 
 struct moon_snapshot {
@@ -136,8 +137,10 @@ void moon_section_seal(struct moon_section *section, uint32_t *next_id) {
         struct moon_host *host = section->hosts[i];
         const void **slot = table_slot(&section->names, host->name, host_key);
         host->id = (*next_id)++;
-        if (!*slot) /* of repeated names the first stands; moon_snapshot_new refuses the section */
+        if (!*slot)
             *slot = host;
+        else /* the first one stands, and moon_snapshot_new refuses the section */
+            section->repeated = host;
         if (moon_str_equal(host->name, MOON_STR("*")) && !section->rest)
             section->rest = host;
     }
@@ -184,14 +187,10 @@ const struct moon_host *moon_section_host(const struct moon_section *section, si
 
 static int check_section(const struct moon_section *section, struct moon_diag *diag) {
     moon_assert(section->sealed);
-    for (size_t i = 0; i < section->host_count; i++) {
-        const struct moon_host *host = section->hosts[i];
-        if (*table_slot(&section->names, host->name, host_key) != host) {
-            moon_diag_set(diag, "hosts", "\"%s\" stands twice in %s", host->name.data, section->domain.data);
-            return MOON_EREFUSED;
-        }
-    }
-    return 0;
+    if (!section->repeated)
+        return 0;
+    moon_diag_set(diag, "hosts", "\"%s\" stands twice in %s", section->repeated->name.data, section->domain.data);
+    return MOON_EREFUSED;
 }
 
 /* One table for the guests of all sections, so that a lookup costs the same however many sections have some. */

@@ -9,6 +9,7 @@
 #include "script/crl_reading.h"
 #include "script/outgoing.h"
 #include "script/process.h"
+#include "script/saving.h"
 #include "tls/crypto.h"
 #include "tls/keyring.h"
 
@@ -29,9 +30,10 @@ struct errand {
     struct moon_link link;
     struct moon_errands *errands;
     uint64_t id;
-    struct moon_outgoing_request *request; /* one of these three */
+    struct moon_outgoing_request *request; /* one of these four */
     struct moon_crl_reading *reading;
     struct moon_process *process;
+    struct moon_saving *saving;
     bool is_done;
 };
 
@@ -57,6 +59,7 @@ static void end(struct errand *errand) {
     moon_outgoing_free(&errand->request);
     moon_crl_reading_free(&errand->reading);
     moon_process_free(&errand->process);
+    moon_saving_free(&errand->saving);
     moon_list_remove(&errand->link);
     errand->errands->count--;
     free(errand);
@@ -195,6 +198,30 @@ int moon_ffi_errand_crl_take(struct moon_control *control, uint64_t id, struct m
     const struct errand *errand = find(control, id);
     moon_assert(errand && errand->is_done && errand->reading);
     return moon_crl_reading_take(errand->reading, out, diag);
+}
+
+uint64_t moon_ffi_errand_save(struct moon_control *control, const char *path, const struct moon_str *pieces, size_t count,
+                              struct moon_diag *diag) {
+    struct errand *errand = begin(control->errands, diag);
+    if (!errand)
+        return 0;
+    errand->saving = moon_saving_begin(control->errands->loop, path, pieces, count, on_done, errand);
+    return errand->id;
+}
+
+int moon_ffi_errand_save_result(struct moon_control *control, uint64_t id, struct moon_diag *diag) {
+    const struct errand *errand = find(control, id);
+    moon_assert(errand && errand->is_done && errand->saving);
+    return moon_saving_result(errand->saving, diag);
+}
+
+void moon_ffi_errand_await_saves(struct moon_control *control) {
+    struct moon_errands *errands = control->errands;
+    for (struct moon_link *link = errands ? errands->list.next : NULL; link && link != &errands->list; link = link->next) {
+        const struct errand *errand = MOON_LINKED(link, struct errand, link);
+        if (errand->saving)
+            moon_saving_await(errand->saving);
+    }
 }
 
 bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct moon_ffi_outcome *outcome) {

@@ -63,8 +63,15 @@ MOON_FFI uint64_t moon_ffi_errand_crl(struct moon_control *control, struct moon_
 /* Of such an errand that is done; as moon_ffi_crl_new, once. */
 MOON_FFI int moon_ffi_errand_crl_take(struct moon_control *control, uint64_t id, struct moon_crl **out,
                                       struct moon_diag *diag);
-/* False when there is no such errand, or it is still under way. Of a revocation list,
- * only that it is done. */
+/* A file that is written away from this thread (script/saving.h): a number, or 0 with diag as above. Copies. `path` is NUL
+ * terminated. */
+MOON_FFI uint64_t moon_ffi_errand_save(struct moon_control *control, const char *path, const struct moon_str *pieces,
+                                       size_t count, struct moon_diag *diag);
+/* Of such an errand that is done: 0, or why not. */
+MOON_FFI int moon_ffi_errand_save_result(struct moon_control *control, uint64_t id, struct moon_diag *diag);
+/* Returns when none of them is being written any more, told or not. */
+MOON_FFI void moon_ffi_errand_await_saves(struct moon_control *control);
+/* False when there is no such errand, or it is still under way. Of a revocation list and of a file, only that it is done. */
 MOON_FFI bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct moon_ffi_outcome *outcome);
 /* Whatever its state. */
 MOON_FFI void moon_ffi_errand_end(struct moon_control *control, uint64_t id);

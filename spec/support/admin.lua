@@ -126,6 +126,12 @@ function M.control()
     return { generation = control.generation, workers = { { generation = control.generation }, { generation = control.generation } } }
   end
 
+  function control.save_with_digest(path, pieces)
+    local text = table.concat(pieces)
+    return control.write_file_atomically(path, text .. require("moongate.admin.stamp").hex(control.sha256(text)) .. "\n")
+  end
+  function control.await_saves() end
+
   function control.write_file_atomically(path, text)
     if control.refuse_write then return nil, control.refuse_write end
     control.files[path] = text

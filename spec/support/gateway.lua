@@ -110,8 +110,8 @@ end
 
 local function port_of(address) return tonumber(address:match(":(%d+)$")) end
 
--- Starts the program and waits until it says that it is ready.
-function Gateway:launch()
+-- Starts the program and waits until it says that it is ready, for 20 seconds unless told otherwise.
+function Gateway:launch(seconds)
   self.pid = shell.spawn({ M.program(), "run", "-c", self.config_path }, { stdout = self.directory .. "/stdout", stderr = self.log })
   local ready = wait.until_true("the gateway to be ready", function()
     local status = shell.ended(self.pid)
@@ -121,7 +121,7 @@ function Gateway:launch()
     end
     local line = (shell.read(self.log) or ""):match('({"subject":"gateway","what":"ready".-})\n')
     return line and dkjson.decode(line)
-  end, M.is_sanitized() and 60 or 20)
+  end, seconds or M.is_sanitized() and 60 or 20)
   self.port = ready.listen[1] and port_of(ready.listen[1])
   self.http_port = ready.listen_http[1] and port_of(ready.listen_http[1])
   self.admin_port = port_of(ready.admin)
