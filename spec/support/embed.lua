@@ -1,15 +1,12 @@
 -- The library as an embedder meets it: installed into a prefix of its own, the example built against that, and run. For
 -- spec/flow/embed_spec.lua.
 
-local certs = require "spec.support.certs"
 local dkjson = require "dkjson"
 local origin = require "spec.support.origin"
 local shell = require "spec.support.shell"
 local wait = require "spec.support.wait"
 
 local M = {}
-
-local ADDRESS_OPTIONS = "detect_leaks=1:log_path="
 
 local function run(argv, seconds)
   local result = shell.run(argv, { seconds = seconds or 120 })
@@ -93,7 +90,7 @@ function M.start(program, configuration)
   local directory = shell.directory("embed")
   local self = setmetatable({ directory = directory, path = directory .. "/gateway.json", published = 0 }, Embed)
   self:write(configuration)
-  self.pid = shell.spawn({ "env", "ASAN_OPTIONS=" .. ADDRESS_OPTIONS .. directory .. "/sanitizer",
+  self.pid = shell.spawn({ "env", "ASAN_OPTIONS=detect_leaks=1:log_path=" .. directory .. "/sanitizer",
     "UBSAN_OPTIONS=print_stacktrace=1:log_path=" .. directory .. "/sanitizer", program, self.path, "127.0.0.1:0", "0" },
     { stdout = directory .. "/stdout", stderr = directory .. "/stderr" })
   local out = wait.until_true("the example to be ready", function()
@@ -150,18 +147,18 @@ end
 ---@return integer status
 function Embed:stop()
   shell.kill(self.pid, shell.TERM)
-  return shell.wait(self.pid, 60)
+  local status = shell.wait(self.pid, 60)
+  self.pid = nil
+  return status
 end
 
 --- Ends it however it is, and removes its directory.
 function Embed:close()
-  if not shell.ended(self.pid) then
+  if self.pid and not shell.ended(self.pid) then
     shell.kill(self.pid, shell.KILL)
-    pcall(shell.wait, self.pid)
+    shell.wait(self.pid)
   end
   shell.remove_directory(self.directory)
 end
-
-M.certs = certs
 
 return M
