@@ -235,3 +235,23 @@ describe("moon_log_close()", function()
     assert.equal(3000 - dropped, count)
   end)
 end)
+
+describe("a log without a writer", function()
+  it("writes its lines when it is pumped, and the rest at its end", function()
+    local directory = shell.directory "log"
+    local path = directory .. "/log"
+    local fd = ffi.C.open(path, 1 + 64, ffi.cast("int", 384))
+    local box = ffi.new("struct moon_log *[1]", C.moon_log_open_pumped(fd, nil, nil, INFO))
+    local channel = C.moon_log_channel_open(box[0])
+    C.moon_log_line(channel, INFO, "spec", "first", nil)
+    wait.pause(0.2) -- four times as long as a writer takes
+    assert.equal("", shell.read(path))
+    C.moon_log_pump(box[0])
+    assert.truthy(shell.read(path):find('"what":"first"', 1, true))
+    C.moon_log_line(channel, INFO, "spec", "second", nil)
+    C.moon_log_close(box)
+    ffi.C.close(fd)
+    assert.truthy(shell.read(path):find('"what":"second"', 1, true))
+    shell.remove_directory(directory)
+  end)
+end)

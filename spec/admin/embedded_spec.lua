@@ -1,0 +1,87 @@
+-- Publishing a whole configuration without a store: what is kept, what is built anew, what a failure leaves behind. Sections are
+-- the real ones; the gateway that takes snapshots is a table here, since it only has to say yes or no.
+
+local script = require "spec.support.script"
+
+local embedded = require "moongate.admin.embedded"
+
+local function zone(name, expression)
+  return ('{"name":"%s","hosts":[{"name":"*"}],"rules":[{"action":"block","expression":"%s"}]}'):format(name, expression or "ssl")
+end
+
+local function configuration(...)
+  return ('{"zones":[%s]}'):format(table.concat({ ... }, ","))
+end
+
+describe("moongate.admin.embedded", function()
+  local real = script.control()
+  local control, published, built, refusal, it_publishes
+
+  before_each(function()
+    published, built, refusal = {}, {}, nil
+    control = setmetatable({
+      section = function(document)
+        built[#built + 1] = document.name
+        return real.section(document)
+      end,
+      publish = function(snapshot)
+        if refusal then return nil, refusal end
+        published[#published + 1] = snapshot.generation
+        return true
+      end,
+    }, { __index = real })
+    it_publishes = embedded.new(control)
+  end)
+
+  it("publishes, one number after the other", function()
+    assert.is_true(it_publishes:publish(configuration(zone "a.test")))
+    assert.is_true(it_publishes:publish(configuration()))
+    assert.same({ 1, 2 }, published)
+  end)
+
+  it("takes the number that it is given, and none that is behind", function()
+    assert.is_true(it_publishes:publish('{"generation":40,"zones":[]}'))
+    assert.is_true(it_publishes:publish('{"generation":40,"zones":[]}'))
+    local ok, mistake = it_publishes:publish '{"generation":39,"zones":[]}'
+    assert.is_nil(ok)
+    assert.same({ "generation", "generation 40 is served already" }, { mistake.where, mistake.text })
+    assert.is_true(it_publishes:publish('{"zones":[]}'))
+    assert.same({ 40, 40, 41 }, published)
+  end)
+
+  it("builds the zones that have changed", function()
+    assert.is_true(it_publishes:publish(configuration(zone "a.test", zone "b.test")))
+    assert.is_true(it_publishes:publish(configuration(zone("b.test", "not ssl"), zone "a.test")))
+    assert.same({ "a.test", "b.test", "b.test" }, built)
+  end)
+
+  it("refuses a zone that stands twice", function()
+    local ok, mistake = it_publishes:publish(configuration(zone "a.test", zone("A.test", "not ssl")))
+    assert.is_nil(ok)
+    assert.same({ "zones[1]: name", "the zone a.test stands twice" }, { mistake.where, mistake.text })
+  end)
+
+  for _, case in ipairs {
+    { "text that is no JSON", '{"zones":[}', "line 1, column 11" },
+    { "a member that stands twice", '{"zones":[],"zones":[]}', "line 1, column 13" },
+    { "what the reader refuses", configuration '{"name":"a.test","x":1}', "zones[0].x" },
+    { "what the core refuses", configuration '{"name":"a.test","hosts":[{"name":"*","origin":{"url":"ftp://a"}}]}', "zones[0]: origin of *" },
+  } do
+    it(("refuses %s and keeps what is served"):format(case[1]), function()
+      assert.is_true(it_publishes:publish(configuration(zone "a.test")))
+      local ok, mistake = it_publishes:publish(case[2])
+      assert.is_nil(ok)
+      assert.equal(case[3], mistake.where:sub(1, #case[3]))
+      assert.same({ 1 }, published)
+      assert.is_true(it_publishes:publish(configuration(zone "a.test")))
+      assert.same({ "a.test" }, { built[1] })
+    end)
+  end
+
+  it("hands on why the gateway does not take it, with the core's code", function()
+    refusal = { where = "workers", text = "1 of 2 serve the new configuration", code = -20009 }
+    local ok, mistake = it_publishes:publish(configuration())
+    assert.is_nil(ok)
+    assert.equal(-20009, mistake.code)
+  end)
+end)
