@@ -84,7 +84,7 @@ end
 
 -- What requests to the outside are held to. The CAs are read here, so that a file without any is told at once.
 local function configure_outgoing(control, given)
-  local terms = { allow_local = given and given.allow_local or false }
+  local terms = { allow_local = given and given.allow_local or false, dns = given and given.dns }
   if given and given.ca then
     local file, err = io.open(given.ca, "rb")
     if not file then return nil, { where = "outgoing.ca", text = tostring(err) } end

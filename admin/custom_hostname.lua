@@ -14,8 +14,8 @@ local M = {}
 M.CERTIFICATES = "custom_hostname_certificates"
 
 M.COLUMNS = { "id", "zone_id", "hostname", "status", "served", "owned", "token", "verification_errors",
-  "custom_metadata", "custom_origin_server", "custom_origin_sni", "created_at", "ssl_id", "ssl_status", "ssl_method",
-  "ssl_type", "bundle_method", "certificate_authority", "wildcard", "branding", "settings" }
+  "attempts", "next_check", "custom_metadata", "custom_origin_server", "custom_origin_sni", "created_at", "ssl_id",
+  "ssl_status", "ssl_method", "ssl_type", "bundle_method", "certificate_authority", "wildcard", "branding", "settings" }
 
 --- All that a hostname can be.
 M.STATUSES = { "active", "pending", "active_redeploying", "moved", "pending_deletion", "deleted", "pending_blocked",
@@ -75,10 +75,11 @@ function M.set_status(row, status, reasons)
   row.verification_errors = json.encode(json.array(reasons))
 end
 
---- Says anew whether the hostname is served.
+--- Says anew whether the hostname is served; whoever waits for ownership to be proven begins from the start.
 ---@param context table
 ---@param row table
 function M.settle(context, row)
+  row.attempts, row.next_check = 0, context.stamp
   if row.status and not RESTARTS[row.status] then return end
   local reason = M.obstacle(context.tx, row)
   if not reason and row.owned == 0 and M.is_checked(context.tx, context.zone.id) then
@@ -88,9 +89,26 @@ function M.settle(context, row)
   if row.ssl_id then row.ssl_status = reason and "pending_validation" or "active" end
 end
 
+--- Where ownership is looked for: the token is the body of `http_url`, or the TXT record of `txt_name`.
+---@param row { id: string, hostname: string }
+---@return { http_url: string, txt_name: string }
+function M.challenge(row)
+  return {
+    http_url = ("http://%s/.well-known/cf-custom-hostname-challenge/%s"):format(row.hostname, row.id),
+    txt_name = "_cf-custom-hostname." .. row.hostname,
+  }
+end
+
 -- ---- rows ----
 
 local SELECT = "SELECT " .. table.concat(M.COLUMNS, ", ") .. " FROM custom_hostnames WHERE "
+
+---@param tx table
+---@param id string
+---@return table|nil row
+function M.by_id(tx, id)
+  return tx:one(SELECT .. "id = ?", id)
+end
 
 --- The row that the path names.
 ---@param context table

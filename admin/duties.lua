@@ -20,6 +20,7 @@ local M = {}
 ---@type moongate.admin.duty[]
 M.ALL = {
   require "moongate.admin.crl_refresh",
+  require "moongate.admin.custom_hostname_proof",
   { name = "the look for certificates that will expire", first = 60, every = 86400, run = alerts.run },
   { name = "the delivery of notifications", first = 1, every = 1, run = alert_delivery.run },
 }

@@ -27,6 +27,13 @@ local function check_address(text)
   if #port > 5 or tonumber(port) > 65535 then return "the port must be a number from 0 to 65535" end
 end
 
+local function check_resolver(text)
+  local host, port = text:match("^(%d+%.%d+%.%d+%.%d+):(%d+)$")
+  if not host or #port > 5 or tonumber(port) > 65535 or tonumber(port) == 0 then
+    return "expected an IPv4 address and a port, such as \"192.0.2.53:53\""
+  end
+end
+
 local function check_email(text)
   if #text > 90 or not text:find("^[^@%s%c]+@[^@%s%c]+$") then return "expected an e-mail address" end
 end
@@ -53,6 +60,7 @@ local SCHEMA = {
   outgoing = { type = "table", default = {}, keys = {
     allow_local = { type = "boolean", default = false },
     ca = { type = "string", path = true },
+    dns = { type = "string", check = check_resolver },
   } },
   alerts = { type = "table", default = {}, keys = {
     sendmail = { type = "list", of = "string", default = {} },

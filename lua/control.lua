@@ -95,6 +95,7 @@ end
 
 M.configure_outgoing, M.outgoing, M.run_command, M.task = errands.configure, errands.request, errands.command, errands.start
 M.save_with_digest, M.await_saves = errands.save_with_digest, errands.await_saves
+M.texts = errands.texts
 
 -- ---- secrets at rest ----
 

@@ -28,7 +28,7 @@ function M.attach(pointer)
 end
 
 --- What every request is held to from now on.
----@param given { allow_local: boolean, ca: string|nil }
+---@param given { allow_local: boolean, ca: string|nil, dns: string|nil } dns: the resolver that is asked for TXT records
 function M.configure(given)
   terms = given
 end
@@ -86,6 +86,26 @@ function M.request(request)
   local id = C.moon_ffi_errand_request(control, given, secrets.ring(), diag)
   if id == 0 then return refused() end
   return wait(id, answer_of)
+end
+
+-- What came of a lookup that is done.
+local function texts_of(outcome)
+  if outcome.status == 0 then return reach.refusal("", text(outcome.failure)) end
+  local lines = {}
+  for line in text(outcome.body):gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
+  return lines
+end
+
+--- Asks the resolver for the TXT records of a name, and waits. Only from a task.
+---@param name string
+---@return string[]|nil records none: an empty list
+---@return moongate.control.Diagnostic|nil
+function M.texts(name)
+  must_be_task()
+  local server = terms.dns or ""
+  local id = C.moon_ffi_errand_text(control, view(name), view(server), diag)
+  if id == 0 then return refused() end
+  return wait(id, texts_of)
 end
 
 local function crl_of(_, id)

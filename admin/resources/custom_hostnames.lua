@@ -22,13 +22,9 @@ local NOTICE = 21103
 
 local function ownership(row, shown)
   if row.status == "active" then return end
-  shown.ownership_verification = json.object {
-    type = "txt", name = "_cf-custom-hostname." .. row.hostname, value = row.token,
-  }
-  shown.ownership_verification_http = json.object {
-    http_url = ("http://%s/.well-known/cf-custom-hostname-challenge/%s"):format(row.hostname, row.id),
-    http_body = row.token,
-  }
+  local challenge = custom_hostname.challenge(row)
+  shown.ownership_verification = json.object { type = "txt", name = challenge.txt_name, value = row.token }
+  shown.ownership_verification_http = json.object { http_url = challenge.http_url, http_body = row.token }
 end
 
 --- A custom hostname as the API shows it.

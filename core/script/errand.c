@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/list.h"
 #include "base/mem.h"
+#include "net/text_lookup.h"
 #include "script/control.h"
 #include "script/crl_reading.h"
 #include "script/outgoing.h"
@@ -30,10 +31,11 @@ struct errand {
     struct moon_link link;
     struct moon_errands *errands;
     uint64_t id;
-    struct moon_outgoing_request *request; /* one of these four */
+    struct moon_outgoing_request *request; /* one of these five */
     struct moon_crl_reading *reading;
     struct moon_process *process;
     struct moon_saving *saving;
+    struct moon_text_lookup *lookup;
     bool is_done;
 };
 
@@ -60,6 +62,7 @@ static void end(struct errand *errand) {
     moon_crl_reading_free(&errand->reading);
     moon_process_free(&errand->process);
     moon_saving_free(&errand->saving);
+    moon_text_lookup_free(&errand->lookup);
     moon_list_remove(&errand->link);
     errand->errands->count--;
     free(errand);
@@ -224,6 +227,33 @@ void moon_ffi_errand_await_saves(struct moon_control *control) {
     }
 }
 
+uint64_t moon_ffi_errand_text(struct moon_control *control, struct moon_str name, struct moon_str server,
+                              struct moon_diag *diag) {
+    struct moon_address address;
+    if (!name.len || name.len > 255 || memchr(name.data, 0, name.len)) {
+        moon_diag_set(diag, "name", "is no name of up to 255 bytes");
+        return 0;
+    }
+    if (server.len && (!moon_address_read(&address, server) || address.sock.any.sa_family != AF_INET)) {
+        moon_diag_set(diag, "server", "is no IPv4 address with a port");
+        return 0;
+    }
+    struct errand *errand = begin(control->errands, diag);
+    if (!errand)
+        return 0;
+    errand->lookup =
+        moon_text_lookup_begin(control->errands->loop, name, server.len ? &address : NULL, on_done, errand);
+    return errand->id;
+}
+
+static void outcome_of_lookup(struct moon_ffi_outcome *outcome, const struct moon_text_lookup *lookup) {
+    const char *failure = moon_text_lookup_failure(lookup);
+    outcome->status = failure ? 0 : 1;
+    outcome->body = moon_text_lookup_lines(lookup);
+    if (failure)
+        outcome->failure = moon_str_of(failure);
+}
+
 bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct moon_ffi_outcome *outcome) {
     const struct errand *errand = find(control, id);
     if (!errand || !errand->is_done)
@@ -233,6 +263,8 @@ bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct m
         outcome->failure = moon_str_of(moon_process_failure(errand->process));
         outcome->status = outcome->failure.len ? 0 : 1;
     }
+    if (errand->lookup)
+        outcome_of_lookup(outcome, errand->lookup);
     if (!errand->request)
         return true;
     outcome->status = moon_outgoing_status(errand->request);

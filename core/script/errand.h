@@ -71,7 +71,12 @@ MOON_FFI uint64_t moon_ffi_errand_save(struct moon_control *control, const char 
 MOON_FFI int moon_ffi_errand_save_result(struct moon_control *control, uint64_t id, struct moon_diag *diag);
 /* Returns when none of them is being written any more, told or not. */
 MOON_FFI void moon_ffi_errand_await_saves(struct moon_control *control);
-/* False when there is no such errand, or it is still under way. Of a revocation list and of a file, only that it is done. */
+/* The TXT records of a name (net/text_lookup.h), of `server` ("IPv4:port") or, when that is empty, of the system's resolvers: a
+ * number, or 0 with diag (where: name, server). Its outcome has status 1 and the lines as body, or the failure. */
+MOON_FFI uint64_t moon_ffi_errand_text(struct moon_control *control, struct moon_str name, struct moon_str server,
+                                       struct moon_diag *diag);
+/* False when there is no such errand, or it is still under way. Of a revocation list and of a
+ * file, only that it is done. */
 MOON_FFI bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct moon_ffi_outcome *outcome);
 /* Whatever its state. */
 MOON_FFI void moon_ffi_errand_end(struct moon_control *control, uint64_t id);

@@ -82,6 +82,8 @@ describe("moongate.config", function()
       { "an address without a host", 'return { data_dir = "x",\n listen = { ":443" } }', 2, 'listen[1]: expected HOST:PORT' },
       { "a port that is none", 'return { data_dir = "x",\n listen = { "a:65536" } }', 2, "from 0 to 65535" },
       { "a number in a list of addresses", 'return { data_dir = "x",\n listen = { 443 } }', 2, "listen[1] must be a string" },
+      { "a resolver by name", 'return { data_dir = "x", outgoing = {\n dns = "localhost:53" } }', 2, 'outgoing.dns: expected an IPv4 address and a port' },
+      { "a resolver without a port", 'return { data_dir = "x", outgoing = {\n dns = "192.0.2.53" } }', 2, 'outgoing.dns: expected an IPv4 address and a port' },
       { "half a worker", 'return { data_dir = "x",\n workers = 0.5 }', 2, 'workers must be a whole number or "auto"' },
       { "no worker", 'return { data_dir = "x",\n workers = 0 }', 2, "workers must be from 1 to 1024, not 0" },
       { "an unknown level", 'return { data_dir = "x", log = {\n level = "loud" } }', 2, "log.level must be one of debug, info, warn, error" },

@@ -83,8 +83,14 @@ function M.control()
   managed_ca.install(control)
   revocation.install(control)
 
-  -- Requests to the outside: `requests` has them all, `answer_outgoing` gives { status, body }, or nil and { where, text }.
-  control.requests = {}
+  -- Requests to the outside: `requests` has them all, `answer_outgoing` gives { status, body }, or nil and { where, text };
+  -- the same for TXT records with `lookups` and `answer_texts`, which gives a list.
+  control.requests, control.lookups = {}, {}
+  function control.texts(name)
+    control.lookups[#control.lookups + 1] = name
+    return control.answer_texts(name)
+  end
+  function control.answer_texts() return {} end
   function control.answer_outgoing() return { status = 200, body = "" } end
   function control.configure_outgoing(terms) control.outgoing_terms = terms end
   function control.outgoing(request)

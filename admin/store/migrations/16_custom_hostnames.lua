@@ -1,7 +1,8 @@
 --- moongate.admin.store.migrations.16_custom_hostnames — hostnames of other domains that a zone serves.
 --
 -- A zone has a hostname once, and one zone at a time serves it: that is `served`. `ssl_id` is NULL where no certificate
--- was ordered. `checks` of a zone: whether somebody has to prove that a hostname is theirs before it is served.
+-- was ordered. `checks` of a zone: whether somebody has to prove that a hostname is theirs before it is served; `attempts`
+-- tells how often that was looked for so far.
 
 return { [[
 CREATE TABLE custom_hostnames (
@@ -13,6 +14,8 @@ CREATE TABLE custom_hostnames (
   owned                 INTEGER NOT NULL CHECK (owned IN (0, 1)),
   token                 TEXT NOT NULL CHECK (length(token) = 36),
   verification_errors   TEXT NOT NULL,
+  attempts              INTEGER NOT NULL,
+  next_check            TEXT NOT NULL,
   custom_metadata       TEXT,
   custom_origin_server  TEXT,
   custom_origin_sni     TEXT,
@@ -29,6 +32,7 @@ CREATE TABLE custom_hostnames (
   UNIQUE (zone_id, hostname)
 )]], [[
 CREATE UNIQUE INDEX custom_hostnames_served ON custom_hostnames (hostname) WHERE served = 1]], [[
+CREATE INDEX custom_hostnames_unproven ON custom_hostnames (next_check) WHERE owned = 0]], [[
 CREATE TABLE custom_hostname_certificates (
   id                 TEXT PRIMARY KEY CHECK (length(id) = 36),
   custom_hostname_id TEXT NOT NULL REFERENCES custom_hostnames (id) ON DELETE CASCADE,
