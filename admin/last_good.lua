@@ -24,11 +24,11 @@ local SHARED = { "certificates", "identities", "items", "revocation_lists" }
 local function packers(control)
   local shared, packed = {}, {}
   for _, kind in ipairs(SHARED) do shared[kind] = {} end
-  local function keep(kind, name, value)
+  local function named(kind, text, value)
+    local name = stamp.hex(control.sha256(text))
     shared[kind][name] = shared[kind][name] or ('"%s":'):format(name) .. json.encode(value)
     return name
   end
-  local function named(kind, text, value) return keep(kind, stamp.hex(control.sha256(text)), value) end
   local function trust_of(trust)
     if trust and not packed[trust] then
       local names = json.array {}
@@ -57,9 +57,10 @@ local function packers(control)
     if not crls then return options end
     local copy = json.object { denials = options.denials, crls = json.array {} }
     for index, list in ipairs(crls) do
+      -- Large, and base64: there is nothing to escape, so nobody looks for it.
+      shared.revocation_lists[list.digest] = ('"%s":"'):format(list.digest) .. list.text .. '"'
       copy.crls[index] = json.object {
-        ca = named("certificates", list.ca, list.ca), digest = keep("revocation_lists", list.digest, list.text),
-        soft = list.soft,
+        ca = named("certificates", list.ca, list.ca), digest = list.digest, soft = list.soft,
       }
     end
     return copy

@@ -17,6 +17,7 @@ local stamp = require "moongate.admin.stamp"
 local M = {}
 
 local GROUP = "Account: SSL and Certificates"
+local SOON_SECONDS = 30 * 86400
 
 local function show(row)
   return json.object {
@@ -159,6 +160,20 @@ local function taken(context, column, value)
     context.account.id, value) ~= nil
 end
 
+-- What ends soon is taken, and said so.
+local function warn_of_end(context, list)
+  for index, certificate in ipairs(list) do
+    if certificate.not_after - context.now < SOON_SECONDS then
+      context.messages[1] = {
+        code = 21104,
+        message = ("certificate %d (%s) ends at %s; nothing under it verifies after that"):format(index,
+          certificate.subject, stamp.seconds(certificate.not_after)),
+      }
+      return
+    end
+  end
+end
+
 local function upload(context)
   local values = context.values
   local list, failure = inspect(context)
@@ -187,6 +202,7 @@ local function upload(context)
   if not made then return nil, refused(refusal) end
   local result = show(row)
   result.updated_at = row.uploaded_on
+  if values.ca then warn_of_end(context, list) end
   return { result = result }
 end
 

@@ -38,6 +38,22 @@ describe("moongate.admin.resources.mtls_certificates", function()
       assert.is_nil(answer.raw:find("private_key", 1, true))
     end)
 
+    for title, case in pairs {
+      ["ends in a month and a day"] = { 31, false }, ["ends within a month"] = { 29, true },
+    } do
+      it("of a CA that " .. title .. (case[2] and " says so" or " says nothing"), function()
+        local short = certs.ca("Short", { not_after = os.time() + case[1] * 86400 })
+        gate.control.clock = os.time()
+        local answer = upload { ca = true, certificates = certs.ca("Long", { days = 90 }).pem .. short.pem }
+        assert.equal(200, answer.status)
+        assert.equal(case[2] and 1 or 0, #answer.body.messages)
+        if case[2] then
+          assert.equal(21104, answer.body.messages[1].code)
+          assert.truthy(answer.body.messages[1].message:find("certificate 2 (CN=Short) ends at", 1, true))
+        end
+      end)
+    end
+
     it("keeps the text byte for byte: comments, order, CRLF", function()
       local text = ("# our root\n" .. issuing.pem .. "\nand its parent\n" .. root.pem .. "\n\n"):gsub("\n", "\r\n")
       local made = upload { ca = true, certificates = text }
