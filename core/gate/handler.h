@@ -53,4 +53,9 @@ struct moon_handler {
     void (*gone)(void *data, void *later);
 };
 
+/* Hands a request to `handler`, once its body is complete. Within a turn. */
+void moon_handler_begin(struct moon_request *request, const struct moon_handler *handler);
+/* The body is complete: asks the handler, and writes its answer unless that was put off. Within a turn. */
+void moon_handler_serve(struct moon_request *request);
+
 #endif

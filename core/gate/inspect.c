@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "gate/respond.h"
+#include "gate/route.h"
 
 /* One span beyond what the rules see may come with the last of it. */
 #define COLLECT_CEILING (MOON_INSPECT_BYTES + MOON_RECEIVE_ROOM)

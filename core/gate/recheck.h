@@ -1,4 +1,4 @@
-/* gate/recheck.h — open connections after a change. Every request is decided by the snapshot of its moment (gate/request.c), but an
+/* gate/recheck.h — open connections after a change. Every request is decided by the snapshot of its moment (gate/route.c), but an
  * idle connection makes none and a tunnel makes no more: when a snapshot is adopted, each worker goes through its connections in
  * slices and ends those whose client has lost what it had under the name they are for. A request that is under way may finish; then
  * its connection is closed. The worker's thread. */

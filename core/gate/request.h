@@ -91,16 +91,18 @@ struct moon_request {
     struct moon_added_fields to_client;
 };
 
-/* Begins a request from one complete head. Within a turn of `conn`, which has no request. Afterwards conn->request is the request, or
+/* Begins a request from one complete head (gate/request_head.c). Within a turn of `conn`, which has no request. Afterwards conn->request is the request, or
  * NULL when it was answered at once. Views in `bytes` are not kept. */
 void moon_request_begin(struct moon_conn *conn, struct moon_str bytes);
 /* The head could not be read at all (400, 414, 431), or did not come in time (408): answers, records, closes. */
 void moon_request_refuse_head(struct moon_conn *conn, unsigned status, const char *reason);
 
-/* True when body bytes can be taken now. */
+/* True when body bytes can be taken now (gate/request_body.c). */
 bool moon_request_takes_body(const struct moon_request *request);
 /* Reads body bytes off the front of *input. Within a turn. May end the request. */
 void moon_request_read_body(struct moon_request *request, struct moon_str *input);
+/* The body cannot be taken to its end: answers, or cuts the connection when an answer has begun. Within a turn. */
+void moon_request_refuse_body(struct moon_request *request, unsigned status, const char *why);
 /* The client has ended or failed: whatever is under way for it ends too. Within a turn; conn->request is NULL afterwards. */
 void moon_request_client_gone(struct moon_request *request, const char *why);
 
@@ -113,11 +115,11 @@ void moon_request_finish(struct moon_request *request, bool keep);
 bool moon_request_keep(struct moon_request *request, struct moon_facts *facts);
 /* worker->head as that of this request: as it is when it was not kept, restored when it was. */
 struct moon_http_head *moon_request_head(struct moon_request *request);
-/* A kept request goes to its origin as the present snapshot has it, with the head that worker->head holds. Within a turn. */
-void moon_request_go_on(struct moon_request *request);
-
-/* The rules decide about a kept request with what `collected` holds of its body, and it goes on from there. Within a turn. */
-void moon_request_ask_again(struct moon_request *request);
+/* For those who begin requests and read them to their end. A fresh struct for `conn`, and giving it back. */
+struct moon_request *moon_request_take(struct moon_conn *conn);
+void moon_request_release(struct moon_request *request);
+/* The request outlives this turn: what it borrows becomes its own. False when its arena is full. */
+bool moon_request_detach(struct moon_request *request);
 
 /* True when the connection may be kept after an answer given now. */
 bool moon_request_can_keep(const struct moon_request *request);

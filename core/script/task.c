@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "gate/request.h"
 #include "gate/respond.h"
+#include "gate/route.h"
 #include "http/write.h"
 #include "script/fetch.h"
 

@@ -68,6 +68,6 @@ describe("docs/architecture.md", function()
   end
 
   it("names functions at all", function()
-    assert.truthy(read("docs/architecture.md"):find("`core/gate/request.c: moon_request_begin`", 1, true))
+    assert.truthy(read("docs/architecture.md"):find("`core/gate/request_head.c: moon_request_begin`", 1, true))
   end)
 end)
