@@ -1,7 +1,7 @@
 --- moongate.cli.export — the command `export`: an account, or one of its zones, as one JSON document.
 --
 -- Things are read kind by kind (moongate.cli.kinds) in a form that holds no ids, no times and no secrets, so that the
--- same configuration gives the same text on every gateway. What has a private key is named and left out. A zone takes
+-- same configuration gives the same text on every gateway. What has a secret is named and left out. A zone takes
 -- along what it refers to of its account.
 
 local export_document = require "moongate.cli.export_document"
@@ -27,10 +27,11 @@ end
 
 local function id_of(one) return one.id end
 
--- Things with private keys: what they are called, where they are listed, and their name, if they have a key.
-local WITH_KEYS = {
+-- Things with secrets: what they are called, where they are listed, and their name, if they have one.
+local WITH_SECRETS = {
   account = {
-    { "leaf certificate", "/mtls_certificates", function(one) return one.name or one.id end, { ca = false } },
+    { "leaf certificate", "/mtls_certificates", function(one) return kind_of.given(one.name) or one.id end, { ca = false } },
+    { "webhook", "/alerting/v3/destinations/webhooks", function(one) return one.name end },
   },
   zone = {
     { "server certificate", "/custom_certificates", function(one) return table.concat(one.hosts, ", ") end },
@@ -43,13 +44,13 @@ local WITH_KEYS = {
 }
 
 local function name_left_out(world, place, left_out)
-  for _, one in ipairs(WITH_KEYS[place.level]) do
+  for _, one in ipairs(WITH_SECRETS[place.level]) do
     local list, failure = world.api:list(place.path .. one[2], one[4])
     if not list then return nil, failure end
     for _, element in ipairs(list) do
       local name = one[3](element)
-      left_out[#left_out + 1] = name and ("%s %s of the %s %s: what belongs to its private key stays on the "
-        .. "gateway"):format(one[1], name, place.level, place.name)
+      left_out[#left_out + 1] = name and ("%s %s of the %s %s: what is secret about it stays on the gateway")
+        :format(one[1], name, place.level, place.name)
     end
   end
   return true

@@ -23,7 +23,7 @@ local M = {}
 ---@field delete (fun(world: table, place: table, value: table): any, table|nil)|nil
 ---@field must_renew (fun(value: table, before: table): boolean)|nil true: no change will do, it has to be made anew
 ---@field renew (fun(world: table, place: table, value: table, before: table): any, table|nil)|nil
----@field needs (fun(value: table): string|nil, string|nil)|nil name of another kind and a key that must be there
+---@field needs (fun(value: table): string, string[])|nil name of a kind of the account, and keys that must be there
 ---@field missing string|nil why a thing that is not there cannot be made; such kinds have no create
 ---@field free boolean|nil any member may stand there, with any value
 ---@field repeatable boolean|nil a second one of the same key adds nothing

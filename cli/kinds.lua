@@ -1,10 +1,11 @@
 --- moongate.cli.kinds — all kinds of things that export and import know, in the order in which an import makes them.
 --
 -- What others refer to comes before them. Rules, and what asks clients for certificates, come before DNS records, origins
--- and custom hostnames, so that nothing is reachable before it is protected; deletions go the other way round. CAs of
--- Access, which may name custom hostnames, come last: until then rules block who needs them.
+-- and custom hostnames, so that nothing is reachable before it is protected; deletions go the other way round. What may
+-- name custom hostnames comes after them: CAs of Access, without which rules block, and options of hostnames.
 
 local account = require "moongate.cli.kinds_account"
+local alerts = require "moongate.cli.kinds_alerts"
 local rules = require "moongate.cli.kinds_rules"
 local saas = require "moongate.cli.kinds_saas"
 local zone = require "moongate.cli.kinds_zone"
@@ -22,7 +23,6 @@ M.list = {
   zone.settings,
   zone.managed_headers,
   zone.hostname_settings,
-  zone.hostname_options,
   zone.origin_pulls,
   zone.associations,
   rules.custom_rulesets "zone",
@@ -33,9 +33,12 @@ M.list = {
   saas.fallback_origin,
   saas.custom_hostname_checks,
   saas.custom_hostnames,
+  zone.hostname_options,
   account.access_certificates "account",
   account.access_certificates "zone",
   zone.access_settings,
+  alerts.webhooks,
+  alerts.notification_policies,
 }
 
 --- The kind of zones themselves, whose things the other kinds of that level are.

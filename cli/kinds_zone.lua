@@ -97,7 +97,7 @@ M.associations = {
 }
 
 function M.associations.needs(value)
-  if kind.given(value.ca) then return "certificate_authorities", value.ca end
+  return "certificate_authorities", { kind.given(value.ca) }
 end
 
 local function hostnames_of(world, place, id)
@@ -269,7 +269,7 @@ M.origins = kind.named {
     return body
   end,
   needs = function(value)
-    if kind.given(value.client_certificate) then return "leaf_certificates", value.client_certificate end
+    return "leaf_certificates", { kind.given(value.client_certificate) }
   end,
 }
 

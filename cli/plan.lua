@@ -110,14 +110,15 @@ end
 -- Is what a thing refers to there, or will it be?
 local function check_needs(self, kind, place, value)
   if not kind.needs then return end
-  local name, key = kind.needs(value)
-  if not name then return end
-  local known = self.wanted_keys[name]
-  if known and known[key] then return end
-  if self.world:id(name, self.world.account_place, key) and not (known and self.prune) then return end
-  local needed = kinds.of_account[name]
-  self:refuse(kind, place, kind.key(value), ("there is no %s \"%s\"%s"):format(needed.singular, tostring(key),
-    needed.missing and "; " .. needed.missing or ""))
+  local name, keys = kind.needs(value)
+  local needed, known = kinds.of_account[name], self.wanted_keys[name]
+  for _, key in ipairs(keys) do
+    local is_there = self.world:id(name, self.world.account_place, key) and not (known and self.prune)
+    if not is_there and not (known and known[key]) then
+      self:refuse(kind, place, kind.key(value), ("there is no %s \"%s\"%s"):format(needed.singular, tostring(key),
+        needed.missing and "; " .. needed.missing or ""))
+    end
+  end
 end
 
 -- A document of a zone speaks of the account's things only for the zone to be whole.

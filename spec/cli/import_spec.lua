@@ -152,6 +152,23 @@ describe("moongate export and import", function()
       assert.is_true(lines["DNS record"] < lines["origin of *"])
     end)
 
+    it("lets policies name webhooks, which have to be there", function()
+      local call, there = call_of(source), call_of(target)
+      local function alerting(line) return "/accounts/" .. line.gate.account_id .. "/alerting/v3" end
+      local hook = call("POST", alerting(source) .. "/destinations/webhooks", { name = "chat", url = "https://hooks.heron.test/T0/s3cret" }).id
+      call("POST", alerting(source) .. "/policies", { name = "chatter", alert_type = "access_custom_certificate_expiration_type",
+        mechanisms = { webhooks = json.array { { id = hook } } } })
+      local text, err = source:ok { "export" }
+      assert.truthy(err:find("left out: webhook chat of the account default", 1, true))
+      assert.is_nil(text:find("s3cret", 1, true))
+      local result = import(target, text)
+      assert.equal(1, result.code)
+      assert.truthy(result.err:find('there is no webhook "chat"', 1, true), result.err)
+      there("POST", alerting(target) .. "/destinations/webhooks", { name = "chat", url = "https://hooks.stork.test/" })
+      assert.equal(0, import(target, text).code)
+      assert.same(json.decode(text).account, json.decode(export(target)).account)
+    end)
+
     it("takes one zone to another gateway", function()
       local text = export(source, "--zone", "heron.test")
       local result = import(target, text)

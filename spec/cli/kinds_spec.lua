@@ -10,6 +10,7 @@ local CARRIED = {
   ruleset_rules = "rules", lists = "lists", list_items = "lists", filters = "firewall_rules", firewall_rules = "firewall_rules",
   origins = "origins", origin_pulls = "origin_pulls", access_certificates = "access_certificates",
   hostname_options = "hostname_options", dns_records = "dns_records",
+  alert_policies = "notification_policies",
   custom_hostnames = "custom_hostnames", custom_hostname_fallback = "fallback_origin",
   custom_hostname_checks = "custom_hostname_checks",
 }
@@ -18,6 +19,7 @@ local NOT_CARRIED = {
   accounts = "a document goes to an account that is there", memberships = "belong to the user", user = "belongs to the gateway",
   tokens = "are secrets", account_tokens = "are secrets", permission_groups = "are the same everywhere",
   audit_logs = "are history", ruleset_versions = "are history", status = "is read only",
+  alert_history = "is history", alert_webhooks = "have secrets",
   custom_certificates = "have private keys", client_certificates = "belong to the managed CA, whose key stays",
 }
 

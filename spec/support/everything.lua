@@ -38,6 +38,8 @@ local function make_account(call, account)
     { action = "execute", expression = "true", action_parameters = { id = ids.shared } },
     { action = "log", expression = "ssl", enabled = false, description = "off" },
   } })
+  call("POST", account .. "/alerting/v3/policies", { name = "expiry", alert_type = "mtls_certificate_store_certificate_expiration_type",
+    mechanisms = { email = array { { id = "ops@heron.test" } } } })
   return ids
 end
 
@@ -63,7 +65,6 @@ local function make_hosts(call, zone, account, ids)
   call("PUT", path, { hostnames = array { "api.heron.test" }, mtls_certificate_id = ids.devices })
   call("PUT", path, { hostnames = array { "m.heron.test" } })
   call("PUT", zone .. "/hostnames/settings/min_tls_version/api.heron.test", { value = "1.2" })
-  call("PUT", zone .. "/moongate/hostnames/api.heron.test", { resumption = false, forward = { xfcc = true } })
   local access = call("GET", account .. "/access/certificates")[1]
   call("PUT", ("%s/access/certificates/%s"):format(account, access.id), { name = "staff", associated_hostnames = array { "s.heron.test" } })
   call("PUT", zone .. "/access/certificates/settings", { settings = array { { hostname = "s.heron.test", client_certificate_forwarding = true } } })
@@ -90,6 +91,8 @@ local function make_custom_hostnames(call, zone)
   call("PUT", zone .. "/moongate/custom_hostnames", { ownership_checks = true })
   call("POST", zone .. "/custom_hostnames", { hostname = "shop.crane.test", custom_metadata = { tier = "gold" },
     ssl = { method = "txt", type = "dv", settings = { min_tls_version = "1.2" } } })
+  call("PUT", zone .. "/moongate/hostnames/api.heron.test", { resumption = false, forward = { xfcc = true } })
+  call("PUT", zone .. "/moongate/hostnames/shop.crane.test", { strict_sni = true })
   call("POST", zone .. "/custom_hostnames", { hostname = "plain.crane.test", custom_origin_server = "www.heron.test" })
 end
 
