@@ -5,14 +5,14 @@
 
 import { inspect } from 'node:util'
 
-const CASE_MS = 60000
+const CASE_MS = 60000 // unless the case says otherwise
 
 const walks = []
 
 /** Declares a walk: `begin` gives the context of its cases, `end` takes it down whatever happened. */
 export function walk(title, { begin, end }, declare) {
   const cases = []
-  declare((name, work) => cases.push({ name, work }))
+  declare((name, work, milliseconds = CASE_MS) => cases.push({ name, work, milliseconds }))
   walks.push({ title, begin, end, cases })
 }
 
@@ -48,9 +48,9 @@ async function run_walk(one, totals) {
     console.log(`\nFAILED  ${one.title}: it cannot begin\n      ${told(error)}`)
     return
   }
-  for (const { name, work } of one.cases) {
+  for (const { name, work, milliseconds } of one.cases) {
     try {
-      await within(CASE_MS, Promise.resolve().then(() => work(context)))
+      await within(milliseconds, Promise.resolve().then(() => work(context)))
       totals.passed += 1
       count += 1
     } catch (error) {

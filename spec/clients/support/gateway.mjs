@@ -86,7 +86,8 @@ class Gateway {
   }
 
   async launch() {
-    this.token = await this.command('token', 'create', '--name', 'clients')
+    this.token ??= await this.command('token', 'create', '--name', 'clients')
+    fs.writeFileSync(this.log, '')
     this.child = start([program, 'run', '-c', this.config_path], path.join(this.directory, 'stdout'), this.log)
     const line = await until('the gateway to be ready', () => {
       if (this.child.exitCode !== null) throw new Error(`the gateway ended:\n${fs.readFileSync(this.log)}`)
@@ -97,6 +98,13 @@ class Gateway {
     this.url = `http://${ready.admin}/client/v4`
     this.client = this.sdk()
     this.account_id = (await this.client.accounts.list()).result[0].id
+  }
+
+  /** Ends it without a word, as a crash would, and starts it again with what it stored. */
+  async crash() {
+    this.child.kill('SIGKILL')
+    await this.child.over
+    await this.launch()
   }
 
   /** The official SDK against this gateway; retries would hide what is answered, so there are none. */
