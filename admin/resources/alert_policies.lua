@@ -195,7 +195,7 @@ local function fields(required)
     { name = "alert_type", type = "string", required = required },
     { name = "mechanisms", type = "object" },
     { name = "enabled", type = "boolean" },
-    { name = "description", type = "string", max = 1000 },
+    { name = "description", type = "string", max = 1000, empty_is_value = true },
     { name = "alert_interval", type = "string", max = 32 },
     { name = "filters", type = "object" },
   }

@@ -64,6 +64,7 @@ async function stop(child, what) {
   if (code !== 0) throw new Error(`${what} ended with ${code ?? signal}`)
 }
 
+// The configuration's text.
 const lua = (value) => typeof value === 'object' && value !== null
   ? `{ ${Object.entries(value).map(([key, one]) => (Array.isArray(value) ? lua(one) : `${key} = ${lua(one)}`)).join(', ')} }`
   : JSON.stringify(value)
