@@ -117,7 +117,7 @@ describe("moongate.admin", function()
           for id in pairs(route.permission.allow) do
             local token = gate:token { permissions.by_id[id].name }
             local answer = gate:call(route.method, target(route), "not json", { token = token })
-            assert.not_equal(10000, code(answer))
+            assert.is_true(answer.status == 204 or code(answer) ~= 10000)
             if route.method == "DELETE" and route.path == "/zones/{zone_id}" then zone = gate:zone "heron.test" end
           end
         end)
