@@ -75,7 +75,8 @@ void moon_conn_turn_end(struct moon_conn *conn); /* `conn` may be gone afterward
 
 /* Where the present turn's output goes: plaintext, sent at the end of the turn. Only within a turn. */
 struct moon_buf *moon_conn_out(struct moon_conn *conn);
-/* Sends what was put together so far, when it is much. Within a turn. */
+/* Sends what was put together so far; when it is much. Within a turn. */
+void moon_conn_flush(struct moon_conn *conn);
 void moon_conn_flush_if_large(struct moon_conn *conn);
 /* True when the client is slower than what feeds it. */
 bool moon_conn_is_full(const struct moon_conn *conn);
