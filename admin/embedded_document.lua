@@ -77,6 +77,12 @@ local CONFIGURATION = {
   { name = "zones", type = "array", of = "object", required = true },
 }
 
+--- The keys by the object that they belong to, for the manual's spec.
+M.KEYS = {
+  configuration = CONFIGURATION, zone = ZONE, host = HOST, origin = ORIGIN, tls = TLS, identity = IDENTITY, list = LIST, crl = CRL,
+  revoked = REVOKED,
+}
+
 local FORWARD = { "cloudflare", "fields", "rfc9440", "xfcc" }
 
 -- ---- mistakes ----

@@ -10,7 +10,8 @@
 
 /* ---- which requests ---- */
 
-/* "*" stands for any bytes. In time of text times pattern at worst: after a star that failed, only the last one is tried again. */
+/* "*" stands for any bytes. In time of text times pattern at worst: after a star that failed, only the last one is
+ * tried again. */
 static bool fits(const char *pattern, struct moon_str text) {
     const char *star = NULL;
     size_t at = 0, back = 0;
@@ -55,8 +56,8 @@ static _Thread_local struct moon_http_field fields_room[MOON_CONTENT_HEADERS + 1
 
 /* Fields that say where a message ends, or what becomes of the connection, are the gateway's own. */
 static bool is_ours(struct moon_str name) {
-    static const char *const names[] = {"connection", "content-length", "transfer-encoding", "keep-alive",
-                                        "trailer",    "upgrade",        "date",              "cf-ray"};
+    static const char *const names[] = {
+        "connection", "content-length", "transfer-encoding", "keep-alive", "trailer", "upgrade", "date", "cf-ray"};
     for (size_t i = 0; i < MOON_COUNT(names); i++)
         if (moon_str_equal_nocase(name, moon_str_of(names[i])))
             return true;

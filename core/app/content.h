@@ -1,5 +1,6 @@
-/* app/content.h — content of the program that the gateway is part of: which handler of moongate.h answers which request, and the
- * way to it and back. Filled before the gateway starts, constant afterwards; handlers are called on workers' threads. */
+/* app/content.h — content of the program that the gateway is part of: which handler of moongate.h answers which
+ * request, and the way to it and back. Filled before the gateway starts, constant afterwards; handlers are called on
+ * workers' threads. */
 #ifndef MOON_APP_CONTENT_H
 #define MOON_APP_CONTENT_H
 

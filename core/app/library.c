@@ -1,5 +1,6 @@
-/* app/library.c — libmoongate's front door: implements moongate.h. Arguments are checked here, once; what is behind is the same
- * gateway, the same rules and the same builder of snapshots as in the program. Its counterpart for the program is app/run.c. */
+/* app/library.c — libmoongate's front door: implements moongate.h. Arguments are checked here, once; what is behind is
+ * the same gateway, the same rules and the same builder of snapshots as in the program. Its counterpart for the program
+ * is app/run.c. */
 #include "include/moongate.h"
 
 #include <limits.h>
@@ -47,7 +48,7 @@ struct moon_gate {
     unsigned listen_count[2];
     uv_loop_t own_loop; /* the control loop without a loop of the caller's; it turns when the gateway closes */
     uv_loop_t *loop;
-    uv_prepare_t pump; /* of the log, on a loop of the caller's: once per turn */
+    uv_prepare_t pump;            /* of the log, on a loop of the caller's: once per turn */
     struct moon_gateway *gateway; /* NULL until it is started */
     bool draining;
     bool closing;
@@ -78,7 +79,8 @@ void moon_gate_options_init(struct moon_gate_options *options) {
 _Static_assert((int)MOON_GATE_ERROR == (int)MOON_LOG_ERROR && (int)MOON_GATE_WARN == (int)MOON_LOG_WARN &&
                    (int)MOON_GATE_INFO == (int)MOON_LOG_INFO && (int)MOON_GATE_DEBUG == (int)MOON_LOG_DEBUG,
                "levels of the log");
-_Static_assert((int)MOON_GATE_BOOLEAN == (int)MOON_EMBEDDER_BOOLEAN && (int)MOON_GATE_INTEGER == (int)MOON_EMBEDDER_INTEGER &&
+_Static_assert((int)MOON_GATE_BOOLEAN == (int)MOON_EMBEDDER_BOOLEAN &&
+                   (int)MOON_GATE_INTEGER == (int)MOON_EMBEDDER_INTEGER &&
                    (int)MOON_GATE_STRING == (int)MOON_EMBEDDER_STRING && (int)MOON_GATE_IP == (int)MOON_EMBEDDER_IP,
                "types of fields");
 
@@ -204,7 +206,8 @@ int moon_gate_listen(struct moon_gate *gate, enum moon_gate_protocol protocol, c
     unsigned *count = &gate->listen_count[protocol];
     struct moon_address read;
     if (!address || !moon_address_read(&read, moon_str_of(address)) || strlen(address) >= sizeof list[0])
-        return refuse(diag, address ? address : "listen", "is no address: \"192.0.2.1:443\" or \"[2001:db8::1]:443\" is expected");
+        return refuse(diag, address ? address : "listen",
+                      "is no address: \"192.0.2.1:443\" or \"[2001:db8::1]:443\" is expected");
     if (*count == MOON_LISTEN_MAX)
         return refuse(diag, "listen", "there are 32 addresses of this protocol already");
     strcpy(list[(*count)++], address);

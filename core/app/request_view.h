@@ -1,5 +1,5 @@
-/* app/request_view.h — a request as moongate.h shows it to handlers and fields of the program: one face over the two forms in
- * which the core knows requests. Made on the stack for one call. */
+/* app/request_view.h — a request as moongate.h shows it to handlers and fields of the program: one face over the two
+ * forms in which the core knows requests. Made on the stack for one call. */
 #ifndef MOON_APP_REQUEST_VIEW_H
 #define MOON_APP_REQUEST_VIEW_H
 

@@ -1,5 +1,6 @@
-/* script/embedder.h — what the program around a library gives to the rules: fields whose values are C functions. The list is made
- * before the gateway starts and constant afterwards; values are asked on workers' threads, through FFI from lua/embedder.lua. */
+/* script/embedder.h — what the program around a library gives to the rules: fields whose values are C functions. The
+ * list is made before the gateway starts and constant afterwards; values are asked on workers' threads, through FFI
+ * from lua/embedder.lua. */
 #ifndef MOON_SCRIPT_EMBEDDER_H
 #define MOON_SCRIPT_EMBEDDER_H
 
@@ -24,8 +25,8 @@ struct moon_embedder_value {
 /* The type of field `index` and its name, borrowed; -1 past the end. */
 MOON_FFI int moon_ffi_embedder_field(const struct moon_embedder *embedder, size_t index, struct moon_str *name);
 /* False: the request has none. */
-MOON_FFI bool moon_ffi_embedder_value(const struct moon_embedder *embedder, size_t index, const struct moon_facts *facts,
-                                      struct moon_embedder_value *value);
+MOON_FFI bool moon_ffi_embedder_value(const struct moon_embedder *embedder, size_t index,
+                                      const struct moon_facts *facts, struct moon_embedder_value *value);
 /* ffi: end */
 
 struct moon_embedder_field {

@@ -15,8 +15,10 @@ struct moon_publisher {
 
 enum { AT_PHASES = 1 }; /* place of moongate.phases on the stack, from new to close */
 
-/* Calls phases.<name> with the arguments on top of the stack. What goes wrong in there is our bug: logged with its trace. */
-static int call(struct moon_publisher *publisher, const char *name, int arguments, int results, struct moon_diag *diag) {
+/* Calls phases.<name> with the arguments on top of the stack. What goes wrong in there is our bug: logged with its
+ * trace. */
+static int call(struct moon_publisher *publisher, const char *name, int arguments, int results,
+                struct moon_diag *diag) {
     lua_State *L = publisher->L;
     char trace[TRACE_SIZE] = "";
     lua_getfield(L, AT_PHASES, name);
@@ -68,13 +70,14 @@ static int refuse(lua_State *L, const char *where, struct moon_diag *diag) {
     return MOON_EREFUSED;
 }
 
-/* A text in a place where Lua must not raise for want of memory: the arguments of a call are pushed unprotected, like everywhere
- * in this folder; the state's panic ends the process then. */
+/* A text in a place where Lua must not raise for want of memory: the arguments of a call are pushed unprotected, like
+ * everywhere in this folder; the state's panic ends the process then. */
 static void push_str(lua_State *L, struct moon_str text) {
     lua_pushlstring(L, text.len ? text.data : "", text.len);
 }
 
-int moon_publisher_settings(struct moon_publisher *publisher, struct moon_str json, lua_State **L, struct moon_diag *diag) {
+int moon_publisher_settings(struct moon_publisher *publisher, struct moon_str json, lua_State **L,
+                            struct moon_diag *diag) {
     *L = publisher->L;
     push_str(publisher->L, json);
     int rc = call(publisher, "settings", 1, 2, diag);

@@ -1,6 +1,7 @@
-/* script/publisher.h — the control plane of a gateway that is part of another program: one Lua state without a store and without
- * an admin API, which turns a whole configuration into a snapshot and publishes it. The program's counterpart is the plane of
- * script/phases.h. Control thread only; every way in which Lua can fail ends here as a code and a diagnostic. */
+/* script/publisher.h — the control plane of a gateway that is part of another program: one Lua state without a store
+ * and without an admin API, which turns a whole configuration into a snapshot and publishes it. The program's
+ * counterpart is the plane of script/phases.h. Control thread only; every way in which Lua can fail ends here as a code
+ * and a diagnostic. */
 #ifndef MOON_SCRIPT_PUBLISHER_H
 #define MOON_SCRIPT_PUBLISHER_H
 
@@ -18,9 +19,10 @@ int moon_publisher_new(struct moon_publisher **out, struct moon_control *control
 /* NULL inside is fine; clears. */
 void moon_publisher_close(struct moon_publisher **publisher);
 
-/* Checks limits and timeouts (JSON; empty: the defaults) and leaves them as a table on top of the stack of the state *L, for the
- * caller to read and pop. MOON_EREFUSED with diag->where "settings". */
-int moon_publisher_settings(struct moon_publisher *publisher, struct moon_str json, lua_State **L, struct moon_diag *diag);
+/* Checks limits and timeouts (JSON; empty: the defaults) and leaves them as a table on top of the stack of the state
+ * *L, for the caller to read and pop. MOON_EREFUSED with diag->where "settings". */
+int moon_publisher_settings(struct moon_publisher *publisher, struct moon_str json, lua_State **L,
+                            struct moon_diag *diag);
 
 /* Whether a field of the embedder may have this name. */
 int moon_publisher_check_field(struct moon_publisher *publisher, const char *name, struct moon_diag *diag);

@@ -2,9 +2,10 @@
  *
  *     embed CONFIGURATION.json HTTPS-ADDRESS TCP-PORT
  *
- * Its own service: a TCP port on loopback that sends each line back in upper case. The gateway listens on HTTPS-ADDRESS and
- * serves what CONFIGURATION.json says; GET /embed/status on every host is answered by this program, and rules may ask for
- * tenant.plan, which is computed here. HUP publishes the file anew, TERM drains and ends, a second TERM ends at once. */
+ * Its own service: a TCP port on loopback that sends each line back in upper case. The gateway listens on HTTPS-ADDRESS
+ * and serves what CONFIGURATION.json says; GET /embed/status on every host is answered by this program, and rules may
+ * ask for tenant.plan, which is computed here. HUP publishes the file anew, TERM drains and ends, a second TERM ends at
+ * once. */
 #include <ctype.h>
 #include <moongate.h>
 #include <signal.h>
@@ -105,17 +106,18 @@ static int answer_status(void *data, const struct moon_gate_request *request, st
     struct moon_gate_status status;
     moon_gate_status(program->gate, &status);
     struct moon_gate_text host = moon_gate_request_text(request, MOON_GATE_HOST);
-    int len = snprintf(text, sizeof text,
-                       "{\"host\":\"%.*s\",\"verified\":%s,\"generation\":%llu,\"requests\":%llu,\"lines\":%u}\n", (int)host.len,
-                       host.data, moon_gate_request_flag(request, MOON_GATE_CERT_VERIFIED) ? "true" : "false",
-                       (unsigned long long)status.generation, (unsigned long long)status.requests, program->lines);
+    int len = snprintf(
+        text, sizeof text, "{\"host\":\"%.*s\",\"verified\":%s,\"generation\":%llu,\"requests\":%llu,\"lines\":%u}\n",
+        (int)host.len, host.data, moon_gate_request_flag(request, MOON_GATE_CERT_VERIFIED) ? "true" : "false",
+        (unsigned long long)status.generation, (unsigned long long)status.requests, program->lines);
     response->content_type = "application/json";
     response->body = text;
     response->body_len = (size_t)len;
     return 0;
 }
 
-/* tenant.plan: "gold" for tenants whose name begins with "acme", "free" for others; no value without the field X-Tenant. */
+/* tenant.plan: "gold" for tenants whose name begins with "acme", "free" for others; no value without the field
+ * X-Tenant. */
 static bool plan_of(void *data, const struct moon_gate_request *request, struct moon_gate_value *value) {
     struct moon_gate_text tenant;
     (void)data;

@@ -1,7 +1,7 @@
 -- Links, file names and function names in the written pages lead somewhere.
 
 local PAGES = { "README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md", "docs/admin-api.md", "docs/architecture.md",
-  "docs/command-line.md", "docs/configuration.md", "docs/expressions.md", "docs/operations.md", "docs/policy-files.md" }
+  "docs/command-line.md", "docs/configuration.md", "docs/expressions.md", "docs/embedding.md", "docs/operations.md", "docs/policy-files.md" }
 local FOLDERS = { core = true, lua = true, rules = true, admin = true, cli = true, spec = true, examples = true, docs = true, cmake = true,
   bench = true }
 

@@ -1,5 +1,6 @@
-/* A program around libmoongate, which sees moongate.h only: refusals, handlers and fields, threads and loops. Prints one line per
- * step for spec/core/app/library_spec.lua, which says what is expected; anything else is an abort or a sanitizer's report.
+/* A program around libmoongate, which sees moongate.h only: refusals, handlers and fields, threads and loops. Prints
+ * one line per step for spec/core/app/library_spec.lua, which says what is expected; anything else is an abort or a
+ * sanitizer's report.
  *
  * Arguments: the scenario, "refusals", "threads", "loop" or "both". */
 #include <arpa/inet.h>
@@ -12,14 +13,18 @@
 #include <unistd.h>
 #include <uv.h>
 
-static const char served[] =
-    "{\"zones\":[{\"name\":\"one.test\",\"hosts\":[{\"name\":\"*\"}],\"rules\":["
-    "{\"id\":\"flag\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq \\\"/flag\\\" and not spec.flag\"},"
-    "{\"id\":\"number\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq \\\"/number\\\" and not spec.number gt 4\"},"
-    "{\"id\":\"text\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq \\\"/text\\\" and not spec.text eq \\\"127.0.0.1 GET q=1\\\"\"},"
-    "{\"id\":\"address\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq \\\"/address\\\" and not spec.address in {192.0.2.0/24}\"},"
-    "{\"id\":\"missing\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq \\\"/missing\\\" and not spec.missing eq \\\"\\\"\"}"
-    "]}]}";
+static const char served[] = "{\"zones\":[{\"name\":\"one.test\",\"hosts\":[{\"name\":\"*\"}],\"rules\":["
+                             "{\"id\":\"flag\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq "
+                             "\\\"/flag\\\" and not spec.flag\"},"
+                             "{\"id\":\"number\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq "
+                             "\\\"/number\\\" and not spec.number gt 4\"},"
+                             "{\"id\":\"text\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq "
+                             "\\\"/text\\\" and not spec.text eq \\\"127.0.0.1 GET q=1\\\"\"},"
+                             "{\"id\":\"address\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq "
+                             "\\\"/address\\\" and not spec.address in {192.0.2.0/24}\"},"
+                             "{\"id\":\"missing\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq "
+                             "\\\"/missing\\\" and not spec.missing eq \\\"\\\"\"}"
+                             "]}]}";
 
 static void check(bool fine, const char *what) {
     if (fine)
@@ -88,10 +93,12 @@ static int answer_echo(void *data, const struct moon_gate_request *request, stru
     struct moon_gate_text path = moon_gate_request_text(request, MOON_GATE_PATH);
     CHECK(moon_gate_request_header(request, "X-MARK", 1, &mark) && mark.len == 1 && mark.data[0] == 'b');
     CHECK(!moon_gate_request_header(request, "x-mark", 2, &mark) && mark.len == 0);
-    CHECK(!moon_gate_request_flag(request, MOON_GATE_TLS) && !moon_gate_request_flag(request, MOON_GATE_CERT_PRESENTED));
+    CHECK(!moon_gate_request_flag(request, MOON_GATE_TLS) &&
+          !moon_gate_request_flag(request, MOON_GATE_CERT_PRESENTED));
     CHECK(moon_gate_request_text(request, MOON_GATE_RAY).len == 20);
     CHECK(moon_gate_request_text(request, MOON_GATE_FINGERPRINT).len == 0);
-    int len = snprintf(text, sizeof text, "%s %.*s %.*s", asked->name, (int)path.len, path.data, (int)body.len, body.data);
+    int len =
+        snprintf(text, sizeof text, "%s %.*s %.*s", asked->name, (int)path.len, path.data, (int)body.len, body.data);
     static const struct moon_gate_header headers[] = {{"X-Answer", "yes"}};
     response->content_type = "text/plain";
     response->headers = headers;
@@ -114,7 +121,8 @@ static int answer_large(void *data, const struct moon_gate_request *request, str
 
 /* "/broken/…": answers that cannot be sent. */
 static int answer_broken(void *data, const struct moon_gate_request *request, struct moon_gate_response *response) {
-    static const struct moon_gate_header split[] = {{"X-Evil", "a\r\nSet-Cookie: b"}}, ours[] = {{"Content-Length", "7"}};
+    static const struct moon_gate_header split[] = {{"X-Evil", "a\r\nSet-Cookie: b"}},
+                                         ours[] = {{"Content-Length", "7"}};
     struct moon_gate_text path = moon_gate_request_text(request, MOON_GATE_PATH);
     (void)data;
     response->header_count = 1;
@@ -163,8 +171,8 @@ static bool give_text(void *data, const struct moon_gate_request *request, struc
     struct moon_gate_text method = moon_gate_request_text(request, MOON_GATE_METHOD);
     struct moon_gate_text query = moon_gate_request_text(request, MOON_GATE_QUERY);
     (void)data;
-    int len = snprintf(text, sizeof text, "%.*s %.*s %.*s", (int)address.len, address.data, (int)method.len, method.data,
-                       (int)query.len, query.data);
+    int len = snprintf(text, sizeof text, "%.*s %.*s %.*s", (int)address.len, address.data, (int)method.len,
+                       method.data, (int)query.len, query.data);
     value->text = (struct moon_gate_text){text, (size_t)len};
     return true;
 }
@@ -200,7 +208,8 @@ static void take_line(void *data, struct moon_gate_text line) {
     pthread_mutex_unlock(&lines->lock);
 }
 
-static void add(struct moon_gate *gate, const char *method, const char *path, moon_gate_handler_fn function, void *data) {
+static void add(struct moon_gate *gate, const char *method, const char *path, moon_gate_handler_fn function,
+                void *data) {
     struct moon_gate_handler handler = {
         .host = "one.*", .method = method, .path = path, .body_max = 1000, .answer = function, .data = data};
     CHECK(moon_gate_handle(gate, &handler, NULL) == 0);
@@ -210,8 +219,8 @@ static struct moon_gate *make(struct moon_gate_options *options, struct asked *a
     struct moon_gate *gate;
     struct moon_diag diag = {"", ""};
     struct moon_gate_field fields[] = {
-        {"spec.flag", MOON_GATE_BOOLEAN, give_flag, asked},      {"spec.number", MOON_GATE_INTEGER, give_number, NULL},
-        {"spec.text", MOON_GATE_STRING, give_text, NULL},        {"spec.address", MOON_GATE_IP, give_address, NULL},
+        {"spec.flag", MOON_GATE_BOOLEAN, give_flag, asked},     {"spec.number", MOON_GATE_INTEGER, give_number, NULL},
+        {"spec.text", MOON_GATE_STRING, give_text, NULL},       {"spec.address", MOON_GATE_IP, give_address, NULL},
         {"spec.missing", MOON_GATE_STRING, give_nothing, NULL},
     };
     if (moon_gate_new(&gate, options, &diag) != 0) {
