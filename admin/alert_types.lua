@@ -10,7 +10,7 @@ local json = require "moongate.json"
 local M = {}
 
 local PRODUCT = "SSL/TLS"
-local AT_ONCE = 1000 -- certificates of one policy and threshold in one look; the rest in the next
+M.AT_ONCE = 100 -- certificates that a statement gives
 local NAMES_SHOWN = 20
 
 -- Parameters: account, from, to, policy, days.
@@ -18,7 +18,7 @@ local function expiring(columns, source)
   return ("SELECT c.id AS id, c.expires_on AS expires_on, %s FROM %s AND c.expires_on > ? AND c.expires_on <= ? "
     .. "AND NOT EXISTS (SELECT 1 FROM alert_notices n WHERE n.policy_id = ? AND n.certificate_id = c.id "
     .. "AND n.expires_on = c.expires_on AND n.days = ?) ORDER BY c.expires_on, c.id LIMIT %d")
-    :format(columns, source, AT_ONCE)
+    :format(columns, source, M.AT_ONCE)
 end
 
 local OF_ZONE = "z.id AS zone_id, z.name AS zone_name"

@@ -3,7 +3,8 @@
 -- Once a day (admin/duties.lua), or when the command line says so. Whoever can insert the row of a notice has it
 -- delivered, so that nothing is told twice to a policy, whatever restarts or runs beside; admin/alert_delivery.lua
 -- carries out what is queued here. A certificate that is found late is told of once, with the nearer threshold. Works
--- on the store alone and sends nothing.
+-- on the store alone and sends nothing. A look goes in small pieces, each a transaction of its own: whoever shares the
+-- thread or the store gets between them.
 
 local alert_types = require "moongate.admin.alert_types"
 local json = require "moongate.json"
@@ -59,19 +60,37 @@ local function note(tx, policy, row, days, now)
   return count == 1
 end
 
-local function check_policy(tx, control, policy)
+-- One piece: what one policy is to be told with one threshold, as much as a statement gives.
+local function tell_some(tx, control, policy, index)
   local entry, told = alert_types.by_type[policy.alert_type], 0
   local account = { id = policy.account_id, name = policy.account_name }
-  local now = control.now()
-  for index, days in ipairs(THRESHOLDS) do
-    for _, row in ipairs(tx:all(entry.sql, account.id, stamp.seconds(now), stamp.seconds(now + days * DAY), policy.id,
-        days)) do
-      -- The farther thresholds are over as well.
-      for later = #THRESHOLDS, index + 1, -1 do note(tx, policy, row, THRESHOLDS[later], stamp.micros(now)) end
-      if note(tx, policy, row, days, stamp.micros(now)) then
-        enqueue(tx, control, policy, message(tx, control, entry, policy, account, row))
-        told = told + 1
-      end
+  local now, days = control.now(), THRESHOLDS[index]
+  local rows = tx:all(entry.sql, account.id, stamp.seconds(now), stamp.seconds(now + days * DAY), policy.id, days)
+  for _, row in ipairs(rows) do
+    -- The farther thresholds are over as well.
+    for later = #THRESHOLDS, index + 1, -1 do note(tx, policy, row, THRESHOLDS[later], stamp.micros(now)) end
+    if note(tx, policy, row, days, stamp.micros(now)) then
+      enqueue(tx, control, policy, message(tx, control, entry, policy, account, row))
+      told = told + 1
+    end
+  end
+  return told, #rows == alert_types.AT_ONCE
+end
+
+local function tell_policy(store, control, policy, give_way)
+  local told = 0
+  for index = 1, #THRESHOLDS do
+    local more = true
+    while more do
+      local ok, count
+      ok, count, more = store:write(function(tx)
+        -- It may have gone while others had their turn.
+        if not tx:one("SELECT 1 AS there FROM alert_policies WHERE id = ?", policy.id) then return true, 0, false end
+        return true, tell_some(tx, control, policy, index)
+      end)
+      if not ok then return nil, count end
+      told = told + count
+      give_way()
     end
   end
   return told
@@ -100,12 +119,13 @@ local function prune(store, now)
   end)
 end
 
---- Looks once, policy by policy, each in a transaction of its own; and lets old history go.
+--- Looks once, and lets old history go.
 ---@param store table
 ---@param control table
+---@param give_way fun()|nil called between the pieces
 ---@return integer|nil notices how many there are to be told now
 ---@return moongate.store.failure|nil
-function M.check(store, control)
+function M.check(store, control, give_way)
   local pruned, failure = prune(store, control.now())
   if not pruned then return nil, failure end
   local list
@@ -113,8 +133,9 @@ function M.check(store, control)
   if not list then return nil, failure end
   local told = 0
   for _, policy in ipairs(list) do
-    local ok, count = store:write(function(tx) return true, check_policy(tx, control, policy) end)
-    if not ok then return nil, count end
+    local count
+    count, failure = tell_policy(store, control, policy, give_way or function() end)
+    if not count then return nil, failure end
     told = told + count
   end
   return told
@@ -123,7 +144,7 @@ end
 --- The duty of the control thread.
 ---@param running table
 function M.run(running)
-  local told, failure = M.check(running.store, running.control)
+  local told, failure = M.check(running.store, running.control, running.control.give_way)
   if not told then
     running.log("error", ("alerts: the store failed (kind=%s): %s"):format(failure.store, failure.text))
   elseif told > 0 then

@@ -94,6 +94,7 @@ end
 -- ---- outside ----
 
 M.configure_outgoing, M.outgoing, M.run_command, M.task = errands.configure, errands.request, errands.command, errands.start
+M.give_way = errands.give_way
 M.save_with_digest, M.await_saves = errands.save_with_digest, errands.await_saves
 M.texts = errands.texts
 

@@ -168,6 +168,13 @@ function M.await_saves()
   C.moon_ffi_errand_await_saves(control)
 end
 
+--- Lets everybody else who is waiting for the thread go first. Only from a task. Returns at once when too much is under way.
+function M.give_way()
+  must_be_task()
+  local id = C.moon_ffi_errand_turn(control, diag)
+  if id ~= 0 then wait(id, ended_well) end
+end
+
 --- Takes the task that waits for an errand. Called by moongate.phases, which goes on with it.
 ---@param id integer
 ---@return thread|nil task  nil: nobody waits any more

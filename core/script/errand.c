@@ -27,15 +27,22 @@ struct moon_errands {
     void *data;
 };
 
+/* The loop's next turn. Freed by the loop. */
+struct turn {
+    uv_timer_t timer;
+    struct errand *errand;
+};
+
 struct errand {
     struct moon_link link;
     struct moon_errands *errands;
     uint64_t id;
-    struct moon_outgoing_request *request; /* one of these five */
+    struct moon_outgoing_request *request; /* one of these six */
     struct moon_crl_reading *reading;
     struct moon_process *process;
     struct moon_saving *saving;
     struct moon_text_lookup *lookup;
+    struct turn *turn;
     bool is_done;
 };
 
@@ -57,7 +64,13 @@ void moon_errands_listen(struct moon_errands *errands, moon_errand_done_fn done,
     errands->data = data;
 }
 
+static void on_turn_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
 static void end(struct errand *errand) {
+    if (errand->turn)
+        uv_close((uv_handle_t *)&errand->turn->timer, on_turn_closed);
     moon_outgoing_free(&errand->request);
     moon_crl_reading_free(&errand->reading);
     moon_process_free(&errand->process);
@@ -188,6 +201,25 @@ uint64_t moon_ffi_errand_command(struct moon_control *control, const struct moon
                                             timeout_ms, on_done, errand, diag));
 }
 
+static void on_turn(uv_timer_t *timer) {
+    struct turn *turn = timer->data;
+    on_done(turn->errand);
+}
+
+uint64_t moon_ffi_errand_turn(struct moon_control *control, struct moon_diag *diag) {
+    struct errand *errand = begin(control->errands, diag);
+    if (!errand)
+        return 0;
+    struct turn *turn = moon_new(struct turn);
+    turn->errand = errand;
+    turn->timer.data = turn;
+    moon_assert(uv_timer_init(control->errands->loop, &turn->timer) == 0);
+    uv_update_time(control->errands->loop);
+    uv_timer_start(&turn->timer, on_turn, 1, 0); /* 1 ms: not before what has come in meanwhile is looked at */
+    errand->turn = turn;
+    return errand->id;
+}
+
 uint64_t moon_ffi_errand_crl(struct moon_control *control, struct moon_str text, struct moon_str issuer,
                              struct moon_diag *diag) {
     struct errand *errand = begin(control->errands, diag);
@@ -265,6 +297,8 @@ bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct m
     }
     if (errand->lookup)
         outcome_of_lookup(outcome, errand->lookup);
+    if (errand->turn)
+        outcome->status = 1;
     if (!errand->request)
         return true;
     outcome->status = moon_outgoing_status(errand->request);

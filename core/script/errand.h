@@ -44,8 +44,7 @@ struct moon_ffi_request {
 
 /* What came of an errand; views are borrowed until it is ended. */
 struct moon_ffi_outcome {
-    unsigned
-        status; /* of the answer, or 1 of a program that ended well; 0: nothing came of it, and `failure` says why */
+    unsigned status; /* of the answer, or 1: it went well; 0: nothing came of it, and `failure` says why */
     struct moon_str body;
     struct moon_str failure;
 };
@@ -75,6 +74,8 @@ MOON_FFI void moon_ffi_errand_await_saves(struct moon_control *control);
  * number, or 0 with diag (where: name, server). Its outcome has status 1 and the lines as body, or the failure. */
 MOON_FFI uint64_t moon_ffi_errand_text(struct moon_control *control, struct moon_str name, struct moon_str server,
                                        struct moon_diag *diag);
+/* Nothing but its end, after everything that the loop has to do now: a number, or 0 with diag as above. */
+MOON_FFI uint64_t moon_ffi_errand_turn(struct moon_control *control, struct moon_diag *diag);
 /* False when there is no such errand, or it is still under way. Of a revocation list and of a
  * file, only that it is done. */
 MOON_FFI bool moon_ffi_errand_outcome(struct moon_control *control, uint64_t id, struct moon_ffi_outcome *outcome);

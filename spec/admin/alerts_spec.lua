@@ -223,18 +223,44 @@ describe("moongate.admin.alerts", function()
     assert.equal(0, #all "SELECT days FROM alert_notices")
   end)
 
-  it("takes no more than a thousand at a time, and the rest at the next", function()
-    policy()
+  local function many(count)
     assert(gate.app.store:write(function(tx)
-      for index = 1, 1100 do
+      for index = 1, count do
         assert(tx:run("INSERT INTO mtls_certificates (id, account_id, ca, certificates, fingerprint, issuer, signature, "
           .. "serial_number, type, uploaded_on, expires_on) VALUES (?, ?, 0, 'pem', ?, 'CN=x', 's', '1', 'custom', '2026', ?)",
           ("00000000-0000-4000-8000-%012d"):format(index), gate.account_id, ("%064d"):format(index), in_days(20)))
       end
       return true
     end))
-    assert.equal(1000, check())
-    assert.equal(100, check())
+  end
+
+  it("goes in small pieces, and lets others have the thread and the store between them", function()
+    policy()
+    many(250)
+    alerts.run(gate.app)
+    assert.is_true(gate:logged "250 notices")
+    assert.equal(4, gate.control.gave_way) -- one for fourteen days, three for thirty
+    local seen = {}
+    for _, row in ipairs(queue()) do seen[row.message.data.certificate_id] = true end
+    local count = 0
+    for _ in pairs(seen) do count = count + 1 end
+    assert.equal(250, count)
+  end)
+
+  it("goes on with the other policies when one is deleted between two pieces", function()
+    local first = policy()
+    policy()
+    many(150)
+    local deleted
+    function gate.control.give_way()
+      if not deleted and #queue() > 0 then
+        deleted = gate:call("DELETE", ("/accounts/%s/alerting/v3/policies/%s"):format(gate.account_id, queue()[1].policy_id))
+      end
+    end
+    alerts.run(gate.app)
+    assert.equal(200, deleted.status)
+    assert.equal(150, #queue())
+    assert.is_string(first)
   end)
 
   it("tells the log what it did as a duty, and when the store fails", function()

@@ -105,6 +105,7 @@ function M.control()
     return control.end_command()
   end
   function control.task(work) work() end
+  function control.give_way() control.gave_way = (control.gave_way or 0) + 1 end
 
   function control.section(document)
     local refused = control.refuse_section and control.refuse_section(document)

@@ -227,6 +227,23 @@ describe("an errand to the outside", function()
     end).status)
   end)
 
+  it("can be nothing but letting others go first", function()
+    local order = {}
+    errands.start(function()
+      errands.give_way()
+      order[#order + 1] = "gave way"
+    end)
+    order[#order + 1] = "went on"
+    local outcome = ffi.new("struct moon_ffi_outcome")
+    wait.until_true("the task to go on", function()
+      C.uv_run(loop, 2)
+      if C.moon_ffi_errand_outcome(control, 1, outcome) then errands.go_on(errands.take(1)) end
+      return order[2]
+    end)
+    assert.same({ "went on", "gave way" }, order)
+    errands.start(errands.give_way) -- and one that the gateway's end finds waiting
+  end)
+
   it("is only for tasks", function()
     local running = coroutine.running
     coroutine.running = function() end -- luacheck: ignore 122
