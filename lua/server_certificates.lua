@@ -8,7 +8,7 @@ local tls_policies = require "moongate.tls_policies"
 
 local M = {}
 
-local NAMES_PER_CERTIFICATE = 100 -- more names make every handshake of the zone heavier
+local NAMES_PER_CERTIFICATE = 100 -- NAMES_MAX of core/tls/local_ca.c: more make every handshake heavier
 
 ---@class moongate.ServerCertificate: moongate.tls_policies.Identity
 ---@field hosts string[] normalised names, `*.` may stand in front
@@ -17,24 +17,48 @@ local NAMES_PER_CERTIFICATE = 100 -- more names make every handshake of the zone
 
 -- ---- the local CA ----
 
+-- A number that is the same for the same name wherever and whenever it is asked for.
+local function hash(name)
+  local sum = 0
+  for i = 1, #name do sum = (sum * 31 + name:byte(i)) % 16777213 end
+  return sum
+end
+
+-- Names in groups of up to a hundred. A name more or less changes its own group, seldom the others: each group's
+-- certificate is made anew when it changes.
+local function groups_of(names)
+  local count, groups, list = 1, {}, {}
+  while count * NAMES_PER_CERTIFICATE * 0.6 < #names do count = count * 2 end
+  table.sort(names)
+  for _, name in ipairs(names) do
+    local number = hash(name) % count
+    if not groups[number] or #groups[number] == NAMES_PER_CERTIFICATE then
+      groups[number] = {}
+      list[#list + 1] = groups[number]
+    end
+    table.insert(groups[number], name)
+  end
+  return list
+end
+
 -- Which names the local CA's certificates of a zone carry: the first list is the zone's own and every host that it
--- covers; hosts deeper down follow in lists of their own. Returns the lists and name → list number.
+-- covers; hosts deeper down, and names of other domains, follow in lists of their own. Returns the lists and name → list
+-- number.
 local function names_of(zone, hosts)
-  local lists, place, deeper = { { zone, "*." .. zone } }, {}, {}
-  local parent_is_zone = "^[^.]+%." .. zone:gsub("%p", "%%%0") .. "$"
+  local lists, place, deeper, foreign = { { zone, "*." .. zone } }, {}, {}, {}
+  local suffix = "." .. zone
   for _, name in ipairs(hosts) do
-    if name == "*" or name == zone or name:find(parent_is_zone) then
+    if name == "*" or name == zone or name:match("^[^.]+(%..+)$") == suffix then
       place[name] = 1
     else
-      deeper[#deeper + 1] = name
+      table.insert(name:sub(-#suffix) == suffix and deeper or foreign, name)
     end
   end
-  table.sort(deeper)
-  for i, name in ipairs(deeper) do
-    local number = 2 + math.floor((i - 1) / NAMES_PER_CERTIFICATE)
-    lists[number] = lists[number] or {}
-    table.insert(lists[number], name)
-    place[name] = number
+  for _, names in ipairs { deeper, foreign } do
+    for _, group in ipairs(groups_of(names)) do
+      lists[#lists + 1] = group
+      for _, name in ipairs(group) do place[name] = #lists end
+    end
   end
   return lists, place
 end

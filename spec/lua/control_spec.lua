@@ -379,19 +379,61 @@ describe("moongate.control", function()
       assert.equal("origin of a.example.com: addresses", err.where)
     end)
 
-    it("gives hosts deeper than one label certificates of their own, a hundred names each", function()
-      local hosts = { { name = "a.example.com" } }
-      for i = 1, 150 do hosts[i + 1] = { name = ("h%03d.deep.example.com"):format(i) } end
-      local section = assert(control.section(document { hosts = hosts }))
-      local policies = {}
-      for i = 0, 150 do
+    -- How many hosts have which policy: policy → number.
+    local function policies_of(hosts)
+      local section, sizes = assert(control.section(document { hosts = hosts })), {}
+      for i = 0, #hosts - 1 do
         local policy = tostring(C.moon_section_host(section.handle, i).terms.policy)
-        policies[policy] = (policies[policy] or 0) + 1
+        sizes[policy] = (sizes[policy] or 0) + 1
       end
-      local sizes = {}
-      for _, count in pairs(policies) do sizes[#sizes + 1] = count end
-      table.sort(sizes)
-      assert.same({ 1, 50, 100 }, sizes)
+      return sizes, section
+    end
+
+    it("gives hosts deeper than one label certificates of their own, up to a hundred names each", function()
+      local hosts = { { name = "a.example.com" } }
+      for i = 1, 350 do hosts[i + 1] = { name = ("h%03d.deep.example.com"):format(i) } end
+      local count = 0
+      for _, size in pairs((policies_of(hosts))) do
+        count = count + 1
+        assert.is_true(size <= 100)
+      end
+      assert.equal(9, count)
+    end)
+
+    it("keeps to a hundred names whatever the names are", function()
+      local alike = {}
+      for round = 1, 4 do -- those that share a certificate with the first one
+        local hosts = { { name = "first.deep.example.com" } }
+        for i = 1, 239 do hosts[i + 1] = { name = ("r%dh%d.deep.example.com"):format(round, i) } end
+        local _, section = policies_of(hosts)
+        local policy = C.moon_section_host(section.handle, 0).terms.policy
+        for i = 1, 239 do
+          if C.moon_section_host(section.handle, i).terms.policy == policy then alike[#alike + 1] = hosts[i + 1] end
+        end
+      end
+      assert.is_true(#alike > 120)
+      local most = 0
+      for _, size in pairs((policies_of(alike))) do most = math.max(most, size) end
+      assert.equal(100, most)
+    end)
+
+    it("makes one certificate anew when a host is added to hundreds", function()
+      local hosts = {}
+      for i = 1, 350 do hosts[i] = { name = ("h%03d.deep.example.com"):format(i * 2) } end
+      local before, kept = policies_of(hosts)
+      hosts[351] = { name = "h001.deep.example.com" }
+      local after = policies_of(hosts)
+      local same = 0
+      for policy in pairs(after) do same = same + (before[policy] and 1 or 0) end
+      assert.equal(7, same)
+      assert.truthy(kept)
+    end)
+
+    it("keeps names of other domains out of the certificates of the zone's own", function()
+      local _, section = policies_of { { name = "a.b.example.com" }, { name = "shop.test", guest = true }, { name = "www.example.com" } }
+      local function policy(i) return C.moon_section_host(section.handle, i).terms.policy end
+      assert.not_equal(policy(0), policy(1))
+      assert.not_equal(policy(2), policy(1))
     end)
 
     it("does not take a look-alike for a name of the zone", function()
