@@ -54,7 +54,6 @@ function M.build(tx, zone)
       if not made[key] then
         local origin = origin_mode.terms(mode, addresses[1])
         origin.addresses = addresses[2] and json.array(addresses) or nil
-        origin.request_name = origin.url:sub(1, 8) == "https://" or nil
         made[key] = origin
       end
       origins[hostname] = made[key]

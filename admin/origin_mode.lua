@@ -17,19 +17,18 @@ local MODES = {
 
 ---@class moongate.admin.OriginTerms
 ---@field url string `http://ADDRESS` or `https://ADDRESS`: the scheme's own port
----@field sni string|nil the name for TLS, and the one that is verified
----@field verify boolean
+---@field verify boolean must the origin's certificate be valid
+---@field request_name boolean|nil true: it is asked for, and checked, under the host of each request
 
 --- The terms toward an origin at an address.
 ---@param mode string a value of the setting `ssl`
 ---@param address string a hostname, an IPv4 address, or an IPv6 address without brackets
----@param name string|nil the hostname that is served from there: the origin's certificate is for it, whatever the address
 ---@return moongate.admin.OriginTerms
-function M.terms(mode, address, name)
+function M.terms(mode, address)
   local terms = MODES[mode] or error("no ssl mode is called " .. tostring(mode), 2)
   local authority = address:find(":", 1, true) and "[" .. address .. "]" or address
   return {
-    url = terms.scheme .. "://" .. authority, verify = terms.verify, sni = terms.scheme == "https" and name or nil,
+    url = terms.scheme .. "://" .. authority, verify = terms.verify, request_name = terms.scheme == "https" or nil,
   }
 end
 

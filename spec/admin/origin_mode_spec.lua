@@ -11,9 +11,8 @@ describe("moongate.admin.origin_mode", function()
   } do
     local mode, scheme, verify = unpack(case)
     it(("speaks %s in the mode %s, %s"):format(scheme, mode, verify and "verified" or "unverified"), function()
-      local terms = origin_mode.terms(mode, "192.0.2.10", "pay.heron.test")
-      assert.same({ url = scheme .. "://192.0.2.10", verify = verify, sni = scheme == "https" and "pay.heron.test" or nil },
-        terms)
+      assert.same({ url = scheme .. "://192.0.2.10", verify = verify, request_name = scheme == "https" or nil },
+        origin_mode.terms(mode, "192.0.2.10"))
     end)
   end
 
@@ -24,10 +23,6 @@ describe("moongate.admin.origin_mode", function()
   it("writes IPv6 addresses in brackets, and names as they are", function()
     assert.equal("https://[2001:db8::1]", origin_mode.terms("full", "2001:db8::1").url)
     assert.equal("https://origin.test", origin_mode.terms("full", "origin.test").url)
-  end)
-
-  it("leaves the name to the address when none is given", function()
-    assert.is_nil(origin_mode.terms("strict", "origin.test").sni)
   end)
 
   it("knows no other mode", function()
