@@ -5,58 +5,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
-#include "net/resolve.h"
-#include "net/stream.h"
-#include "tls/session.h"
-
-#define POOL_SLOTS 256
-#define ORIGIN_OUT_CEILING (1024 * 1024)
-/* Behind the slots: those that were let go and have yet to send their last bytes. */
-#define LEAVING POOL_SLOTS
-#define LEAVING_MS 10000
-
-/* One attempt's socket. Apart from the connection, so that a second address can be tried while the first socket closes. */
-struct origin_socket {
-    struct moon_stream stream;
-    struct moon_origin_conn *origin; /* NULL once given up for another address */
-};
-
-struct moon_origin_conn {
-    struct origin_socket *socket; /* NULL while there is none; the memory of both goes when it has closed */
-    struct moon_link link;        /* in a slot of the pool while idle */
-    struct moon_worker *worker;
-    struct moon_origin_terms *terms; /* counted */
-    struct moon_str name;            /* SNI and the name to verify where the terms leave it to the request; owned */
-    struct moon_tls_session *tls;
-    struct moon_resolve *resolve;
-    struct moon_address addresses[MOON_RESOLVE_MAX];
-    unsigned address_count;
-    unsigned next_address;
-    const struct moon_origin_events *events;
-    void *borrower; /* NULL while idle */
-    struct moon_deadline deadline;
-    uint64_t expect_ms;
-    uint64_t mark; /* bytes that the origin had taken when the deadline was set */
-    bool ready;    /* connected, TLS established */
-    bool warm;     /* came from the pool */
-    bool handing;  /* a `bytes` event is under way */
-    bool returned; /* given back during it */
-    bool leaving;  /* let go: only its last bytes go out */
-    bool dead;
-};
-
-void moon_origin_pools_init(struct moon_worker *worker) {
-    worker->origin_pools = moon_alloc((LEAVING + 1) * sizeof *worker->origin_pools);
-    for (int i = 0; i <= LEAVING; i++)
-        moon_list_init(&worker->origin_pools[i]);
-    moon_buf_init(&worker->origin_plain_out, ORIGIN_OUT_CEILING);
-    moon_buf_init(&worker->origin_cipher_out, ORIGIN_OUT_CEILING * 2);
-}
-
-static struct moon_link *slot_of(struct moon_worker *worker, const struct moon_origin_terms *terms,
-                                 struct moon_str name) {
-    return &worker->origin_pools[(terms->hash ^ moon_hash(name)) % POOL_SLOTS];
-}
+#include "gate/origin_conn.h"
 
 static void release(struct moon_origin_conn *origin) {
     struct moon_worker *worker = origin->worker;
@@ -67,8 +16,7 @@ static void release(struct moon_origin_conn *origin) {
     free(origin);
 }
 
-/* Ends it. The borrower, if any, must have been told or have let go. */
-static void destroy(struct moon_origin_conn *origin) {
+void moon_origin_destroy(struct moon_origin_conn *origin) {
     if (origin->dead)
         return;
     origin->dead = true;
@@ -86,12 +34,12 @@ static void destroy(struct moon_origin_conn *origin) {
         release(origin);
 }
 
-static void fail(struct moon_origin_conn *origin, enum moon_origin_failure failure, const char *detail) {
+void moon_origin_fail(struct moon_origin_conn *origin, enum moon_origin_failure failure, const char *detail) {
     void *borrower = origin->borrower;
     const struct moon_origin_events *events = origin->events;
     char text[256]; /* what the detail views may die with the session */
     snprintf(text, sizeof text, "%s", detail ? detail : "");
-    destroy(origin);
+    moon_origin_destroy(origin);
     if (borrower)
         events->failed(borrower, failure, text);
 }
@@ -114,7 +62,8 @@ static int send_cipher(struct moon_origin_conn *origin) {
 static void tls_failed(struct moon_origin_conn *origin) {
     bool certificate = moon_tls_session_certificate_refused(origin->tls);
     send_cipher(origin); /* the alert */
-    fail(origin, certificate ? MOON_ORIGIN_CERTIFICATE : MOON_ORIGIN_TLS_FAILED, moon_tls_session_failure(origin->tls));
+    moon_origin_fail(origin, certificate ? MOON_ORIGIN_CERTIFICATE : MOON_ORIGIN_TLS_FAILED,
+                     moon_tls_session_failure(origin->tls));
 }
 
 /* True when established. False: waits, or has failed (then the origin is dead). */
@@ -122,7 +71,7 @@ static bool shake_hands(struct moon_origin_conn *origin, struct moon_tls_wire *w
     int rc = moon_tls_session_handshake(origin->tls, wire);
     if (rc == 0 || rc == MOON_EAGAIN) {
         if (send_cipher(origin) != 0) {
-            fail(origin, MOON_ORIGIN_TLS_FAILED, "the connection was lost during the handshake");
+            moon_origin_fail(origin, MOON_ORIGIN_TLS_FAILED, "the connection was lost during the handshake");
             return false;
         }
         return rc == 0;
@@ -132,10 +81,8 @@ static bool shake_hands(struct moon_origin_conn *origin, struct moon_tls_wire *w
 }
 
 static struct moon_origin_conn *of_stream(struct moon_stream *stream) {
-    return MOON_CONTAINER(stream, struct origin_socket, stream)->origin;
+    return MOON_CONTAINER(stream, struct moon_origin_socket, stream)->origin;
 }
-
-static void connect_next(struct moon_origin_conn *origin, const char *why);
 
 static void on_connected(struct moon_stream *stream, int status) {
     struct moon_origin_conn *origin = of_stream(stream);
@@ -145,7 +92,7 @@ static void on_connected(struct moon_stream *stream, int status) {
         origin->socket->origin = NULL;
         origin->socket = NULL;
         moon_stream_close(stream);
-        connect_next(origin, uv_strerror(status));
+        moon_origin_connect_next(origin, uv_strerror(status));
         return;
     }
     if (!origin->terms->tls) {
@@ -156,7 +103,7 @@ static void on_connected(struct moon_stream *stream, int status) {
     origin->tls = moon_tls_session_connect(origin->terms->client,
                                            origin->name.len ? origin->name : origin->terms->server_name);
     if (!origin->tls) { /* never plain where TLS was meant */
-        fail(origin, MOON_ORIGIN_TLS_FAILED, "no TLS session could be made");
+        moon_origin_fail(origin, MOON_ORIGIN_TLS_FAILED, "no TLS session could be made");
         return;
     }
     moon_stream_read(stream, true);
@@ -167,7 +114,7 @@ static void on_connected(struct moon_stream *stream, int status) {
 /* Hands one span to the borrower. False when reading this wake-up's bytes is over. */
 static bool hand_out(struct moon_origin_conn *origin, struct moon_str plaintext) {
     if (!origin->borrower) { /* bytes that nobody asked for: never let them become somebody's answer */
-        destroy(origin);
+        moon_origin_destroy(origin);
         return false;
     }
     if (origin->expect_ms)
@@ -179,35 +126,18 @@ static bool hand_out(struct moon_origin_conn *origin, struct moon_str plaintext)
         return false;
     if (plaintext.len) { /* more than the answer: response-queue poisoning, or a fault */
         if (origin->borrower)
-            fail(origin, MOON_ORIGIN_RESET, "bytes were left over");
+            moon_origin_fail(origin, MOON_ORIGIN_RESET, "bytes were left over");
         else
-            destroy(origin);
+            moon_origin_destroy(origin);
         return false;
     }
     return true;
 }
 
-static void put_into_pool(struct moon_origin_conn *origin) {
-    struct moon_worker *worker = origin->worker;
-    struct moon_link *slot = slot_of(worker, origin->terms, origin->name);
-    unsigned idle = 0;
-    for (struct moon_link *link = slot->next; link != slot; link = link->next)
-        idle++;
-    if (idle >= worker->options->limits.idle_origin_connections || worker->draining) {
-        destroy(origin);
-        return;
-    }
-    origin->expect_ms = 0;
-    origin->warm = true;
-    moon_stream_read(&origin->socket->stream, true); /* so that we hear at once when the origin closes it */
-    moon_list_prepend(slot, &origin->link);
-    moon_deadline_set(&worker->clock, &origin->deadline, worker->options->timeouts.origin_keep_alive);
-}
-
 static void after_hand_out(struct moon_origin_conn *origin) {
     if (!origin->dead && origin->returned) {
         origin->returned = false;
-        put_into_pool(origin);
+        moon_origin_pool_put(origin);
     }
 }
 
@@ -235,7 +165,7 @@ static void on_bytes(struct moon_stream *stream, struct moon_str bytes) {
         if (rc == 0) {
             /* What the session has to say itself (an alert) goes out now: the buffer is every origin's. */
             if (worker->origin_cipher_out.len && send_cipher(origin) != 0) {
-                fail(origin, MOON_ORIGIN_RESET, "the connection was lost");
+                moon_origin_fail(origin, MOON_ORIGIN_RESET, "the connection was lost");
                 return;
             }
             if (!hand_out(origin, moon_str(worker->plain_room, got)))
@@ -249,9 +179,9 @@ static void on_bytes(struct moon_stream *stream, struct moon_str bytes) {
         if (rc == MOON_ECLOSED && origin->borrower)
             origin->events->ended(origin->borrower);
         else if (rc == MOON_ECLOSED)
-            destroy(origin);
+            moon_origin_destroy(origin);
         else
-            fail(origin, MOON_ORIGIN_RESET, moon_tls_session_failure(origin->tls));
+            moon_origin_fail(origin, MOON_ORIGIN_RESET, moon_tls_session_failure(origin->tls));
         return;
     }
     after_hand_out(origin);
@@ -262,11 +192,11 @@ static void on_end(struct moon_stream *stream) {
     if (!origin || origin->dead)
         return;
     if (!origin->borrower)
-        destroy(origin);
+        moon_origin_destroy(origin);
     else if (!origin->ready)
-        fail(origin, MOON_ORIGIN_TLS_FAILED, "the origin closed during the handshake");
+        moon_origin_fail(origin, MOON_ORIGIN_TLS_FAILED, "the origin closed during the handshake");
     else if (origin->terms->tls) /* FIN without close_notify may be an attacker's: never a clean end */
-        fail(origin, MOON_ORIGIN_RESET, "closed without close_notify");
+        moon_origin_fail(origin, MOON_ORIGIN_RESET, "closed without close_notify");
     else
         origin->events->ended(origin->borrower);
 }
@@ -274,7 +204,7 @@ static void on_end(struct moon_stream *stream) {
 static void on_failed(struct moon_stream *stream, int status) {
     struct moon_origin_conn *origin = of_stream(stream);
     if (origin && !origin->dead)
-        fail(origin, MOON_ORIGIN_RESET, uv_strerror(status));
+        moon_origin_fail(origin, MOON_ORIGIN_RESET, uv_strerror(status));
 }
 
 static void on_drained(struct moon_stream *stream) {
@@ -284,13 +214,13 @@ static void on_drained(struct moon_stream *stream) {
 }
 
 static void on_closed(struct moon_stream *stream) {
-    struct origin_socket *socket = MOON_CONTAINER(stream, struct origin_socket, stream);
+    struct moon_origin_socket *socket = MOON_CONTAINER(stream, struct moon_origin_socket, stream);
     if (socket->origin)
         release(socket->origin);
     free(socket);
 }
 
-static const struct moon_stream_events stream_events = {
+const struct moon_stream_events moon_origin_stream_events = {
     .connected = on_connected,
     .bytes = on_bytes,
     .end = on_end,
@@ -299,98 +229,17 @@ static const struct moon_stream_events stream_events = {
     .closed = on_closed,
 };
 
-/* Begins to connect to the next address; negative errno when that cannot even be begun. */
-static int begin_connect(struct moon_origin_conn *origin) {
-    struct moon_worker *worker = origin->worker;
-    struct origin_socket *socket = moon_new(struct origin_socket);
-    int rc = moon_stream_connect(&socket->stream, worker->loop, &origin->addresses[origin->next_address++],
-                                 &stream_events, worker->receive_room, MOON_RECEIVE_ROOM);
-    if (rc) {
-        free(socket);
-        return rc;
-    }
-    socket->origin = origin;
-    origin->socket = socket;
-    return 0;
-}
-
-static void connect_next(struct moon_origin_conn *origin, const char *why) {
-    while (origin->next_address < origin->address_count) {
-        int rc = begin_connect(origin);
-        if (rc == 0)
-            return;
-        why = uv_strerror(rc);
-    }
-    fail(origin, MOON_ORIGIN_REFUSED, why);
-}
-
-/* A name leads wherever whoever keeps it likes, at every look anew: never to this machine, its links or what is secret there. Who
- * means such a place says its address, or "localhost". */
-static bool may_lead_to(struct moon_str name, const struct moon_address *address) {
-    if (!moon_address_is_local(address))
-        return true;
-    return moon_address_is_loopback(address) &&
-           (moon_str_equal(name, MOON_STR("localhost")) || moon_str_ends_with(name, MOON_STR(".localhost")));
-}
-
-static void on_resolved(void *data, int status, const struct moon_address *addresses, unsigned count) {
-    struct moon_origin_conn *origin = data;
-    origin->resolve = NULL;
-    if (status != 0) {
-        fail(origin, MOON_ORIGIN_UNRESOLVED, uv_strerror(status));
-        return;
-    }
-    for (unsigned i = 0; i < count; i++)
-        if (may_lead_to(origin->terms->host, &addresses[i]))
-            origin->addresses[origin->address_count++] = addresses[i];
-    if (origin->address_count)
-        connect_next(origin, "");
-    else
-        fail(origin, MOON_ORIGIN_UNRESOLVED, "the name leads to this machine or its links: give the address itself if that is meant");
-}
-
 static void on_deadline(struct moon_deadline *deadline) {
     struct moon_origin_conn *origin = MOON_CONTAINER(deadline, struct moon_origin_conn, deadline);
     if (!origin->borrower)
-        destroy(origin);
+        moon_origin_destroy(origin);
     else if (!origin->ready)
-        fail(origin, MOON_ORIGIN_CONNECT_TIMEOUT, "the deadline for connecting has passed");
+        moon_origin_fail(origin, MOON_ORIGIN_CONNECT_TIMEOUT, "the deadline for connecting has passed");
     else if (moon_stream_unsent(&origin->socket->stream) &&
              moon_stream_delivered(&origin->socket->stream) != origin->mark)
         moon_origin_expect(origin, origin->expect_ms); /* slow, but not silent */
     else
-        fail(origin, MOON_ORIGIN_SILENT, "the deadline for the answer has passed");
-}
-
-static struct moon_origin_conn *take_warm(struct moon_worker *worker, const struct moon_origin_terms *terms,
-                                          struct moon_str name) {
-    struct moon_link *slot = slot_of(worker, terms, name);
-    for (struct moon_link *link = slot->next; link != slot; link = link->next) {
-        struct moon_origin_conn *origin = MOON_LINKED(link, struct moon_origin_conn, link);
-        bool same = origin->terms == terms ||
-                    (origin->terms->hash == terms->hash && moon_str_equal(origin->terms->key, terms->key));
-        if (same && moon_str_equal(origin->name, name)) {
-            moon_list_remove(link);
-            moon_deadline_clear(&origin->deadline);
-            return origin;
-        }
-    }
-    return NULL;
-}
-
-/* The addresses that the terms name, beginning with another one each time. A failure here (no descriptor left) is reported
- * by the deadline: never from within. */
-static void connect_in_turn(struct moon_origin_conn *origin) {
-    struct moon_origin_terms *terms = origin->terms;
-    unsigned first = __atomic_fetch_add(&terms->turn, 1, __ATOMIC_RELAXED);
-    origin->address_count = terms->address_count < MOON_RESOLVE_MAX ? terms->address_count : MOON_RESOLVE_MAX;
-    for (unsigned i = 0; i < origin->address_count; i++)
-        origin->addresses[i] = terms->addresses[(first + i) % terms->address_count];
-    while (begin_connect(origin) != 0)
-        if (origin->next_address == origin->address_count) {
-            moon_deadline_set(&origin->worker->clock, &origin->deadline, 0);
-            return;
-        }
+        moon_origin_fail(origin, MOON_ORIGIN_SILENT, "the deadline for the answer has passed");
 }
 
 struct moon_origin_conn *moon_origin_borrow(struct moon_worker *worker, struct moon_origin_terms *terms,
@@ -398,7 +247,7 @@ struct moon_origin_conn *moon_origin_borrow(struct moon_worker *worker, struct m
                                             void *borrower) {
     if (!terms->request_name)
         name = MOON_STR_NONE;
-    struct moon_origin_conn *origin = fresh ? NULL : take_warm(worker, terms, name);
+    struct moon_origin_conn *origin = fresh ? NULL : moon_origin_pool_take(worker, terms, name);
     if (origin) {
         origin->events = events;
         origin->borrower = borrower;
@@ -415,18 +264,7 @@ struct moon_origin_conn *moon_origin_borrow(struct moon_worker *worker, struct m
     moon_list_init(&origin->link);
     moon_deadline_init(&origin->deadline, on_deadline);
     moon_deadline_set(&worker->clock, &origin->deadline, worker->options->timeouts.origin_connect);
-    if (terms->address_count) {
-        connect_in_turn(origin);
-    } else if (moon_resolve_literal(&origin->addresses[0], terms->host, terms->port)) {
-        origin->address_count = 1;
-        /* A failure here (no descriptor left) is reported by the deadline: never from within. */
-        if (begin_connect(origin) != 0)
-            moon_deadline_set(&worker->clock, &origin->deadline, 0);
-    } else {
-        origin->resolve = moon_resolve_open(worker->loop, terms->host, terms->port, on_resolved, origin);
-        if (!origin->resolve)
-            moon_deadline_set(&worker->clock, &origin->deadline, 0);
-    }
+    moon_origin_connect(origin);
     return origin;
 }
 
@@ -447,7 +285,7 @@ struct moon_buf *moon_origin_out(struct moon_origin_conn *origin) {
 int moon_origin_write(struct moon_origin_conn *origin, struct moon_str plaintext) {
     moon_assert(origin->ready && !origin->dead);
     struct moon_buf *out = moon_origin_out(origin);
-    if (out->len + plaintext.len > ORIGIN_OUT_CEILING / 2) {
+    if (out->len + plaintext.len > MOON_ORIGIN_OUT_CEILING / 2) {
         int rc = moon_origin_flush(origin);
         if (rc)
             return rc;
@@ -503,11 +341,11 @@ void moon_origin_return(struct moon_origin_conn **pointer, bool keep) {
     origin->borrower = NULL;
     if (!keep || !origin->ready || origin->socket->stream.ended || origin->socket->stream.broken ||
         moon_stream_unsent(&origin->socket->stream))
-        destroy(origin);
+        moon_origin_destroy(origin);
     else if (origin->handing)
         origin->returned = true; /* into the pool once it is sure that nothing was left over */
     else
-        put_into_pool(origin);
+        moon_origin_pool_put(origin);
 }
 
 void moon_origin_let_go(struct moon_origin_conn **pointer) {
@@ -524,27 +362,8 @@ void moon_origin_let_go(struct moon_origin_conn **pointer) {
         lost = send_cipher(origin) != 0;
     }
     if (lost || worker->closing) {
-        destroy(origin);
+        moon_origin_destroy(origin);
         return;
     }
-    origin->leaving = true;
-    moon_stream_end(&origin->socket->stream);
-    moon_stream_read(&origin->socket->stream, true); /* unread bytes would turn our end into a reset */
-    moon_list_append(&worker->origin_pools[LEAVING], &origin->link);
-    moon_deadline_set(&worker->clock, &origin->deadline, LEAVING_MS);
-}
-
-void moon_origin_pools_close(struct moon_worker *worker) {
-    for (int i = 0; i <= LEAVING; i++) {
-        struct moon_link *slot = &worker->origin_pools[i];
-        while (!moon_list_is_empty(slot))
-            destroy(MOON_LINKED(slot->next, struct moon_origin_conn, link));
-    }
-}
-
-void moon_origin_pools_deinit(struct moon_worker *worker) {
-    free(worker->origin_pools);
-    worker->origin_pools = NULL;
-    moon_buf_free(&worker->origin_plain_out);
-    moon_buf_free(&worker->origin_cipher_out);
+    moon_origin_pool_leave(origin);
 }
