@@ -9,8 +9,8 @@ local stamp = require "moongate.admin.stamp"
 
 local M = { name = "revocation lists", first = 5, every = 30 }
 
-local AT_ONCE = 20          -- lists in one round; the others are due in the next
-local RETRY_MINUTES = 10    -- after a failure, unless the list is fetched more often anyway
+local AT_ONCE = 8        -- lists under way; the others are due in the next round
+local RETRY_MINUTES = 10 -- after a failure, unless the list is fetched more often anyway
 local REASON_BYTES = 500
 
 local function due_lists(running)
@@ -18,7 +18,7 @@ local function due_lists(running)
     return tx:all("SELECT l.certificate_id AS certificate_id, l.url AS url, c.certificates AS certificates "
       .. "FROM revocation_lists l JOIN mtls_certificates c ON c.id = l.certificate_id "
       .. "WHERE l.url IS NOT NULL AND l.next_refresh <= ? ORDER BY l.next_refresh LIMIT ?",
-      stamp.micros(running.control.now()), AT_ONCE)
+      stamp.micros(running.control.now()), 2 * AT_ONCE)
   end)
 end
 
@@ -130,13 +130,32 @@ local function watch(running)
   end)
 end
 
+-- A task for each list, so that an address where nobody answers keeps no other waiting. `busy`: those under way, by id.
+local function begin(running, entry, busy)
+  busy[entry.certificate_id] = true
+  running.control.task(function()
+    local ok, message = xpcall(refresh, debug.traceback, running, entry)
+    busy[entry.certificate_id] = nil
+    if not ok then running.log("error", M.name .. " failed: " .. tostring(message)) end
+  end)
+end
+
+local under_way = setmetatable({}, { __mode = "k" }) -- running → its busy lists
+
 ---@param running table see moongate.admin.duties
 function M.run(running)
-  for _, entry in ipairs(due_lists(running) or {}) do
-    refresh(running, entry)
-    if not running.store then return end
-  end
   watch(running)
+  local busy = under_way[running] or {}
+  under_way[running] = busy
+  local count = 0
+  for _ in pairs(busy) do count = count + 1 end
+  for _, entry in ipairs(due_lists(running) or {}) do
+    if count >= AT_ONCE then return end
+    if not busy[entry.certificate_id] then
+      count = count + 1
+      begin(running, entry, busy)
+    end
+  end
 end
 
 return M

@@ -171,6 +171,30 @@ describe("moongate.admin.crl_refresh", function()
       end)
     end
 
+    it("an address where nobody answers keeps no other list waiting, and is asked once at a time", function()
+      local other = certs.ca("Other")
+      local other_base = ("/accounts/%s/mtls_certificates/%s/moongate/crl"):format(gate.account_id, gate:upload_ca(other.pem).id)
+      answer_with(list())
+      put { refresh_minutes = 30 }
+      answer_with(list { ca = other })
+      gate:call("PUT", other_base, { url = "http://lists.test/other.crl", refresh_minutes = 30 })
+      local waiting = {}
+      function gate.control.task(work) assert(coroutine.resume(coroutine.create(work))) end
+      function gate.control.answer_outgoing(request)
+        if request.url ~= URL then return { status = 200, body = list { ca = other, revoked = { "0A" }, this_update = now - 50 } } end
+        waiting[#waiting + 1] = coroutine.running()
+        return coroutine.yield()
+      end
+      later(1801)
+      later(31)
+      assert.equal(1, gate:call("GET", other_base).body.result.entries)
+      assert.equal(1, #waiting)
+      assert(coroutine.resume(waiting[1], { status = 200, body = list { revoked = { "0A", "0B" }, this_update = now - 50 } }))
+      assert.equal(2, shown().entries)
+      later(1801)
+      assert.equal(2, #waiting)
+    end)
+
     it("a list that was taken away meanwhile stays away", function()
       answer_with(list())
       put { refresh_minutes = 30 }
