@@ -84,7 +84,12 @@ M.list = {
   }, {
     type = "custom_ssl_certificate_event_type",
     display_name = "SSL for SaaS Custom Hostnames Alert",
-    description = "Accepted for the sake of clients; this gateway tells nothing of this type.",
+    description = "A server certificate that was uploaded for a custom hostname expires in 30 days, and again in 14 days.",
+    subject = "server certificate of a custom hostname",
+    sql = expiring("'' AS name, " .. OF_ZONE, "custom_hostname_certificates c JOIN custom_hostnames h "
+      .. "ON h.id = c.custom_hostname_id JOIN zones z ON z.id = h.zone_id WHERE z.account_id = ?"),
+    hostnames_sql = "SELECT h.hostname AS hostname FROM custom_hostname_certificates c JOIN custom_hostnames h "
+      .. "ON h.id = c.custom_hostname_id WHERE c.id = ?",
   }, {
     type = "universal_ssl_event_type",
     display_name = "Universal SSL Alert",

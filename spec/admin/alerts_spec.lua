@@ -59,6 +59,17 @@ describe("moongate.admin.alerts", function()
         zone.id, stamp.hex(gate.control.random(32)), in_days(days))
       return id
     end,
+    custom_ssl_certificate_event_type = function(days)
+      local hostname, id = uuid(), uuid()
+      run("INSERT INTO custom_hostnames (id, zone_id, hostname, status, served, owned, token, verification_errors, attempts, "
+        .. "next_check, created_at, wildcard, branding, settings) VALUES (?, ?, 'a.heron.test', 'active', 1, 1, ?, '[]', 0, '2026', "
+        .. "'2026', 0, 0, '{}')",
+        hostname, zone.id, uuid())
+      run("INSERT INTO custom_hostname_certificates (id, custom_hostname_id, position, kind, certificate, chain, private_key, "
+        .. "covers_wildcard, issuer, serial_number, signature, uploaded_on, expires_on) VALUES (?, ?, 1, 'EC', 'pem', 'pem', "
+        .. "'key', 0, 'i', '1', 's', '2026', ?)", id, hostname, in_days(days))
+      return id
+    end,
   }
   for kind, scope in pairs { hostname_aop_custom_certificate_expiration_type = "hostname",
     zone_aop_custom_certificate_expiration_type = "zone" } do
