@@ -166,6 +166,9 @@ static int set_up(lua_State *L) {
     lua_getfield(L, -1, "loaded");
     lua_pushlightuserdata(L, (void *)&moon_bridge); /* for lua/ffi.lua: the functions of this very copy of the core */
     lua_setfield(L, -2, "moongate.bridge");
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "moongate.uncompiled_next"); /* before anything takes `pairs` for its own */
+    lua_call(L, 1, 0);
     return 0;
 }
 

@@ -68,3 +68,5 @@ end
 
 tolerate_repeated_declarations()
 table.insert(package.loaders, 2, search)
+require "moongate.uncompiled_next"
+
