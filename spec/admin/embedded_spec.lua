@@ -1,9 +1,11 @@
 -- Publishing a whole configuration without a store: what is kept, what is built anew, what a failure leaves behind. Sections are
 -- the real ones; the gateway that takes snapshots is a table here, since it only has to say yes or no.
 
+local certs = require "spec.support.certs"
 local script = require "spec.support.script"
 
 local embedded = require "moongate.admin.embedded"
+local json = require "moongate.json"
 
 local function zone(name, expression)
   return ('{"name":"%s","hosts":[{"name":"*"}],"rules":[{"action":"block","expression":"%s"}]}'):format(name, expression or "ssl")
@@ -77,6 +79,17 @@ describe("moongate.admin.embedded", function()
       assert.same({ "a.test" }, { built[1] })
     end)
   end
+
+  it("builds what private keys belong to: server certificates and what origins are shown", function()
+    local ca = certs.ca("Embedded Keys")
+    local server = certs.leaf(ca, { cn = "a", eku = "serverAuth", san = "DNS:a.test" })
+    local client = certs.leaf(ca, { cn = "gateway" })
+    assert.is_true(it_publishes:publish(json.encode { zones = { {
+      name = "a.test", certificates = { { certificate = server.pem, private_key = server.key } },
+      hosts = { { name = "*", origin = { url = "https://b.test", ca = ca.pem,
+        client_certificate = { certificate = client.pem, private_key = client.key } } } },
+    } } }))
+  end)
 
   it("hands on why the gateway does not take it, with the core's code", function()
     refusal = { where = "workers", text = "1 of 2 serve the new configuration", code = -20009 }

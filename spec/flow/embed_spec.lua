@@ -46,10 +46,11 @@ describe("the installed library", function()
 
   -- ---- the example ----
 
-  local ca, own, stranger, behind
+  local ca, own, stranger, server, behind
 
   setup(function()
     ca = certs.ca("Embed CA")
+    server = certs.leaf(ca, { cn = "www", eku = "serverAuth", san = "DNS:www.example.com" })
     own = certs.leaf(ca, { cn = "own" })
     stranger = certs.leaf(certs.ca("Other CA"), { cn = "stranger" })
     behind = origin.start()
@@ -60,6 +61,7 @@ describe("the installed library", function()
     local to = { url = behind.url }
     return { zones = { {
       name = "example.com",
+      certificates = { { certificate = server.pem, private_key = server.key } },
       hosts = { { name = "api.example.com", trust = { ca.pem }, origin = to }, { name = "*", origin = to } },
       rules = rules or {
         { id = "verified", action = "block",
@@ -87,6 +89,12 @@ describe("the installed library", function()
         assert.equal(200, answer.status)
         assert.equal("/hello", behind:requests("/hello")[1].target)
         assert.equal(200, program:curl({ host = "www.example.com" }).status)
+      end)
+
+      it("presents the certificate that it was given, under its name only", function()
+        assert.equal(200, program:curl({ host = "www.example.com", ca = ca }).status)
+        assert.has_error(function() program:curl { host = "other.example.com", ca = ca } end)
+        assert.equal(200, program:curl({ host = "other.example.com" }).status)
       end)
 
       it("answers content of its own, after the rules", function()

@@ -120,11 +120,13 @@ function Embed:publish(configuration)
 end
 
 --- curl against it: status, body.
----@param options { host: string, path: string|nil, cert: table|nil, headers: string[]|nil }
+---@param options { host: string, path: string|nil, cert: table|nil, headers: string[]|nil, ca: table|nil } without `ca`
+--- the server's certificate is not looked at
 ---@return { status: integer, body: string }
 function Embed:curl(options)
   local to = ("%s:%s:127.0.0.1:%s"):format(options.host, self.port, self.port)
-  local argv = { "curl", "-sSk", "--max-time", "30", "--noproxy", "*", "--connect-to", to, "-w", "\n%{http_code}" }
+  local argv = { "curl", "-sS", "--max-time", "30", "--noproxy", "*", "--connect-to", to, "-w", "\n%{http_code}" }
+  for _, word in ipairs(options.ca and { "--cacert", options.ca.path } or { "-k" }) do argv[#argv + 1] = word end
   if options.cert then
     for _, word in ipairs { "--cert", options.cert.path, "--key", options.cert.key_path } do argv[#argv + 1] = word end
   end

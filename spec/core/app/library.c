@@ -2,7 +2,7 @@
  * one line per step for spec/core/app/library_spec.lua, which says what is expected; anything else is an abort or a
  * sanitizer's report.
  *
- * Arguments: the scenario, "refusals", "threads", "loop" or "both". */
+ * Arguments: the scenario: "refusals", "threads", "loop", "both", "drain", "twice" or "again". */
 #include <arpa/inet.h>
 #include <moongate.h>
 #include <pthread.h>
@@ -13,18 +13,19 @@
 #include <unistd.h>
 #include <uv.h>
 
-static const char served[] = "{\"zones\":[{\"name\":\"one.test\",\"hosts\":[{\"name\":\"*\"}],\"rules\":["
-                             "{\"id\":\"flag\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq "
-                             "\\\"/flag\\\" and not spec.flag\"},"
-                             "{\"id\":\"number\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq "
-                             "\\\"/number\\\" and not spec.number gt 4\"},"
-                             "{\"id\":\"text\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq "
-                             "\\\"/text\\\" and not spec.text eq \\\"127.0.0.1 GET q=1\\\"\"},"
-                             "{\"id\":\"address\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq "
-                             "\\\"/address\\\" and not spec.address in {192.0.2.0/24}\"},"
-                             "{\"id\":\"missing\",\"action\":\"block\",\"expression\":\"http.request.uri.path eq "
-                             "\\\"/missing\\\" and not spec.missing eq \\\"\\\"\"}"
-                             "]}]}";
+/* A rule that blocks requests for `path` unless `condition`. */
+#define UNLESS(path, condition)                                                                                        \
+    "{\"action\":\"block\",\"expression\":\"http.request.uri.path eq \\\"" path "\\\" and not " condition "\"}"
+
+static const char served[] =
+    "{\"zones\":[{\"name\":\"one.test\",\"hosts\":[{\"name\":\"*\"}],\"rules\":[" UNLESS("/flag", "spec.flag") "," UNLESS("/number", "spec.number gt 4") "," UNLESS(
+        "/text",
+        "spec.text eq \\\"127.0.0.1 GET q=1\\\"") "," UNLESS("/address",
+                                                             "spec.address in {192.0.2.0/24}") "," UNLESS("/missing",
+                                                                                                          "spec."
+                                                                                                          "missing eq "
+                                                                                                          "\\\"\\\"") "," UNLESS("/inspected",
+                                                                                                                                 "http.request.body.raw contains \\\"good\\\"") "]}]}";
 
 static void check(bool fine, const char *what) {
     if (fine)
@@ -264,6 +265,13 @@ static void visit(unsigned port) {
     memset(much, 'y', sizeof much - 1);
     status = get(port, "POST", "/echo", much);
     printf("POST /echo of 1999 bytes: %d\n", status);
+    status = get(port, "POST", "/inspected", "a good body");
+    printf("POST /inspected: %d %s\n", status, body_of());
+    status = get(port, "POST", "/inspected", "an evil body");
+    printf("POST /inspected: %d\n", status);
+    memcpy(much, "good", 4);
+    status = get(port, "POST", "/inspected", much);
+    printf("POST /inspected of 1999 bytes: %d\n", status);
     for (const char *path = "/broken/1\0/broken/2\0/broken/3\0/broken/4\0"; *path; path += strlen(path) + 1) {
         status = get(port, "GET", path, "");
         printf("GET %s: %d%s\n", path, status, strstr(answer, "Set-Cookie") ? " split" : "");
@@ -425,6 +433,132 @@ static void on_loop(void) {
     CHECK(uv_loop_close(&loop) == 0);
 }
 
+/* A connection with half of a request on it. */
+static int open_half(unsigned port) {
+    static const char half[] =
+        "POST /echo HTTP/1.1\r\nHost: one.test\r\nX-Mark: a\r\nX-Mark: b\r\nContent-Length: 4\r\n\r\nab";
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    CHECK(connect(fd, (struct sockaddr *)&to, sizeof to) == 0);
+    CHECK(send(fd, half, sizeof half - 1, MSG_NOSIGNAL) == sizeof half - 1);
+    return fd;
+}
+
+/* Waits until a counter of the status is what it is to be. */
+static void await_status(struct moon_gate *gate, uint64_t requests, uint64_t open) {
+    struct moon_gate_status status;
+    for (int i = 0; i < 4000; i++) {
+        moon_gate_status(gate, &status);
+        if (status.requests == requests && status.open == open)
+            return;
+        usleep(5000);
+    }
+    CHECK(!"the status is not what was waited for");
+}
+
+/* Nobody new, but who is there gets an answer. */
+static void drain(void) {
+    struct asked asked = {.name = "drain"};
+    struct moon_gate_options options;
+    moon_gate_options_init(&options);
+    options.workers = 1;
+    options.log_fd = -1;
+    struct moon_gate *gate = make(&options, &asked);
+    CHECK(moon_gate_publish(gate, served, sizeof served - 1, NULL) == 0);
+    unsigned port = port_of(gate);
+    int fd = open_half(port);
+    await_status(gate, 1, 1);
+    CHECK(moon_gate_drain(gate) == 0 && moon_gate_drain(gate) == 0);
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    inet_pton(AF_INET, "127.0.0.1", &to.sin_addr);
+    int refused = 0;
+    for (int i = 0; i < 4000 && !refused; i++) {
+        int late = socket(AF_INET, SOCK_STREAM, 0);
+        refused = connect(late, (struct sockaddr *)&to, sizeof to) != 0;
+        close(late);
+        usleep(refused ? 0 : 5000);
+    }
+    printf("a new connection: %s\n", refused ? "refused" : "taken");
+    CHECK(send(fd, "cd", 2, MSG_NOSIGNAL) == 2);
+    size_t have = 0;
+    ssize_t n;
+    while ((n = recv(fd, answer + have, sizeof answer - 1 - have, 0)) > 0)
+        have += (size_t)n;
+    answer[have] = 0;
+    close(fd);
+    printf("the old one: %s\n", body_of());
+    await_status(gate, 1, 0);
+    CHECK(moon_gate_close(gate, NULL, NULL) == 0);
+}
+
+struct closing {
+    struct moon_gate *gate;
+    uv_timer_t timer;
+    int stage;
+    bool gone;
+};
+
+static void on_stage(uv_timer_t *timer) {
+    struct closing *closing = timer->data;
+    struct moon_gate_status status;
+    moon_gate_status(closing->gate, &status);
+    if (closing->stage == 0 && status.requests == 1) {
+        CHECK(moon_gate_close(closing->gate, set_true, &closing->gone) == 0);
+        closing->stage = 1;
+    } else if (closing->stage > 0 && closing->stage++ == 20) { /* twenty turns later it still waits for the request */
+        CHECK(!closing->gone && status.open == 1);
+        CHECK(moon_gate_close(closing->gate, NULL, NULL) == 0);
+        uv_close((uv_handle_t *)timer, NULL);
+    }
+}
+
+/* Told to end twice: at once, whatever is under way. */
+static void twice(void) {
+    static struct closing closing;
+    struct asked asked = {.name = "twice"};
+    struct moon_gate_options options;
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    moon_gate_options_init(&options);
+    options.loop = &loop;
+    options.log_fd = -1;
+    options.settings = "{\"timeouts\":{\"drain\":3600,\"body_idle\":3600}}";
+    closing.gate = make(&options, &asked);
+    CHECK(moon_gate_publish(closing.gate, served, sizeof served - 1, NULL) == 0);
+    int fd = open_half(port_of(closing.gate));
+    uv_timer_init(&loop, &closing.timer);
+    closing.timer.data = &closing;
+    uv_timer_start(&closing.timer, on_stage, 1, 5);
+    CHECK(uv_run(&loop, UV_RUN_DEFAULT) == 0);
+    CHECK(closing.gone && uv_loop_close(&loop) == 0);
+    close(fd);
+}
+
+/* An address is in use, and then it is not: on a loop, where what had been begun ends while the loop runs. */
+static void again(void) {
+    struct moon_gate_options options;
+    struct moon_gate *first, *second;
+    struct moon_diag diag = {"", ""};
+    char address[64];
+    uv_loop_t loop;
+    uv_loop_init(&loop);
+    moon_gate_options_init(&options);
+    options.log_fd = -1;
+    options.workers = 1;
+    CHECK(moon_gate_new(&first, &options, NULL) == 0);
+    CHECK(moon_gate_listen(first, MOON_GATE_HTTP, "127.0.0.1:0", NULL) == 0 && moon_gate_start(first, NULL) == 0);
+    CHECK(moon_gate_address(first, MOON_GATE_HTTP, 0, address, sizeof address));
+    options.loop = &loop;
+    CHECK(moon_gate_new(&second, &options, NULL) == 0 && moon_gate_listen(second, MOON_GATE_HTTP, address, NULL) == 0);
+    printf("while it is in use: %d\n", moon_gate_start(second, &diag));
+    CHECK(moon_gate_close(first, NULL, NULL) == 0);
+    printf("afterwards: %d\n", moon_gate_start(second, &diag));
+    CHECK(moon_gate_publish(second, "{\"zones\":[]}", 12, NULL) == 0);
+    CHECK(moon_gate_close(second, NULL, NULL) == 0);
+    CHECK(uv_run(&loop, UV_RUN_DEFAULT) == 0 && uv_loop_close(&loop) == 0);
+}
+
 /* Two at once: each answers for itself, one goes on when the other has gone. */
 static void both(void) {
     struct asked asked[2] = {{.name = "first"}, {.name = "second"}};
@@ -458,6 +592,12 @@ int main(int argc, char **argv) {
         on_loop();
     else if (strcmp(scenario, "both") == 0)
         both();
+    else if (strcmp(scenario, "drain") == 0)
+        drain();
+    else if (strcmp(scenario, "twice") == 0)
+        twice();
+    else if (strcmp(scenario, "again") == 0)
+        again();
     else
         return 2;
     printf("fine\n");

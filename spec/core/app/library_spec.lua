@@ -69,6 +69,9 @@ local function visited(name)
     { "sends large content", "GET /large: 203 3145728" },
     { "answers HEAD without a body", "HEAD /echo: 200 0" },
     { "refuses a body beyond what the handler takes", "POST /echo of 1999 bytes: 413" },
+    { "hands on a body that the rules have read, whole", ("POST /inspected: 200 %s /inspected a good body"):format(name) },
+    { "is not asked when the rules did not like the body", "POST /inspected: 403" },
+    { "refuses a body that the rules have read and the handler does not take", "POST /inspected of 1999 bytes: 413" },
     { "never sends a header field that is two", "GET /broken/1: 500" },
     { "never sends a field of framing", "GET /broken/2: 500" },
     { "never sends a status that is none", "GET /broken/3: 500" },
@@ -78,8 +81,8 @@ local function visited(name)
 end
 
 for _, way in ipairs {
-  { "on threads of its own", "threads", 2, "status: generation 1, 2 workers, 2 blocked" },
-  { "on the program's loop", "loop", 1, "status: generation 1, 1 workers, 2 blocked" },
+  { "on threads of its own", "threads", 2, "status: generation 1, 2 workers, 3 blocked" },
+  { "on the program's loop", "loop", 1, "status: generation 1, 1 workers, 3 blocked" },
 } do
   describe("a gateway " .. way[1], function()
     local said
@@ -106,5 +109,17 @@ end
 describe("two gateways in one program", function()
   it("answer each for itself, and one goes on when the other has gone", function()
     assert.same({ "first /echo ", "second /echo ", "second /echo " }, run "both")
+  end)
+end)
+
+describe("the end of a gateway", function()
+  it("by draining: nobody new, but who is there gets an answer", function()
+    assert.same({ "a new connection: refused", "the old one: drain /echo abcd" }, run "drain")
+  end)
+
+  it("comes at once when it is told twice", function() assert.same({}, run "twice") end)
+
+  it("leaves its address to the next one, which may have tried before", function()
+    assert.same({ "while it is in use: -20010", "afterwards: 0" }, run "again")
   end)
 end)
