@@ -23,11 +23,14 @@ M.COLUMNS = "certificate_id, digest, authority, issuer, entries, this_update, ne
 ---@field next_update string|nil
 ---@field handle any keeps what was read until it is served
 
--- The form that is stored; of a text that the core has read.
+-- The form that is stored; of a text that the core has read. Nil for PEM that the core reads and we do not.
 local function stored_form(control, text)
   if text:sub(1, 1) == "0" then return control.base64(text) end -- the first byte of DER, and of no base64 of it
-  local inside = text:match("%-%-%-%-%-BEGIN X509 CRL%-%-%-%-%-(.-)%-%-%-%-%-END") or text
-  return (inside:gsub("%s+", ""))
+  if text:find("-----BEGIN", 1, true) then
+    text = ("\n" .. text):match("\n%-%-%-%-%-BEGIN X509 CRL%-%-%-%-%-%s*\n(.-)\n%-%-%-%-%-END X509 CRL%-%-%-%-%-")
+  end
+  text = text and text:gsub("%s+", "")
+  return text and not text:find("[^%w+/=]") and text or nil
 end
 
 local FETCH_MS = 60 * 1000
@@ -53,9 +56,10 @@ end
 function M.read(control, certificates, text)
   local facts, diag = control.revocation_list { ca = certificates, text = text }
   if not facts then return nil, (diag.where == "issuer" and "the CA: " or "") .. diag.text end
-  local authority = assert(control.certificates(certificates))[facts.issuer]
+  local list, authority = stored_form(control, text), assert(control.certificates(certificates))[facts.issuer]
+  if not list then return nil, "the PEM block is not written as usual: each line by itself, nothing but base64 between" end
   return {
-    list = stored_form(control, text), digest = facts.digest, authority = authority.sha256, issuer = authority.subject,
+    list = list, digest = facts.digest, authority = authority.sha256, issuer = authority.subject,
     entries = facts.count, this_update = stamp.seconds(facts.this_update),
     next_update = facts.next_update and stamp.seconds(facts.next_update), handle = facts.handle,
   }

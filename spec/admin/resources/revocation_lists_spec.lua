@@ -70,6 +70,12 @@ describe("moongate.admin.resources.revocation_lists", function()
       end)
     end
 
+    it("takes what stands between the lines of the block, not what only looks like it", function()
+      associate(ca.id)
+      assert.equal(200, put({ crl = "see -----BEGIN X509 CRL-----\nAAAA\n-----END X509 CRL----- below\n" .. plain }).status)
+      assert.equal(plain_base64, served()[1].text)
+    end)
+
     it("knows which CA of a bundle issued the list", function()
       assert.equal("CN=Root", put({ crl = list { ca = root } }).body.result.issuer)
     end)
