@@ -10,6 +10,7 @@
 --   certificates[i] (of the zone, the preferred first): { hosts, kind = "EC" | "RSA", expires_on, and as a
 --     client_certificate below }; every name that one covers is among the hosts
 --   hosts[i]: { name, trust = PEM texts | nil, origin | nil, tls | nil, https_only = true | nil, websockets = false | nil,
+--     true_client_ip = true | nil,
 --     guest = true | nil: a custom hostname, whose name lies outside the zone's domain,
 --     and as moongate.admin.host_options: forward | nil, resumption = false | nil, strict_sni = true | nil, usage | nil }
 --   tls of the document and of hosts[i] | nil: { min_version | nil, tls_1_3 = "off" | nil, ciphers | nil, and of a guest identities |
@@ -73,7 +74,7 @@ local function host_of(name, origin, options, settings)
   return {
     name = name, origin = origin, forward = settings.forward_of(options.forward), usage = options.usage,
     resumption = options.resumption, strict_sni = options.strict_sni, https_only = settings.https_only,
-    websockets = settings.websockets,
+    websockets = settings.websockets, true_client_ip = settings.true_client_ip,
   }
 end
 

@@ -54,9 +54,11 @@ end
 
 local function unchanged(forward) return forward end
 
-local function tells_fields(tx, zone_id)
-  return tx:one("SELECT 1 AS one FROM managed_headers WHERE zone_id = ? AND id = 'add_client_certificate_headers'",
-    zone_id) ~= nil
+-- Managed headers that are switched on → true.
+local function managed_headers(tx, zone_id)
+  local on = {}
+  for _, row in ipairs(tx:all("SELECT id FROM managed_headers WHERE zone_id = ?", zone_id)) do on[row.id] = true end
+  return on
 end
 
 ---@class moongate.admin.served_settings
@@ -64,6 +66,7 @@ end
 ---@field tls_of table<string, moongate.tls_policies.Terms> hostname → its own, which go before the zone's
 ---@field https_only boolean|nil true: plain HTTP is sent to https://
 ---@field websockets boolean|nil false: no request switches to websocket
+---@field true_client_ip boolean|nil true: origins are told the client's address in True-Client-IP
 ---@field forward_of fun(forward: table|nil): table|nil what a host's origin is told, from what is set for the host
 ---@field names table<string, true> that have to be among the hosts, so that they get what is set
 
@@ -73,15 +76,16 @@ end
 ---@return moongate.admin.served_settings
 function M.build(tx, zone)
   local values, names = setting.of_zone(tx, zone.id), {}
-  local fields = tells_fields(tx, zone.id)
+  local headers = managed_headers(tx, zone.id)
   local served = {
     tls = terms_of(values, true), tls_of = terms_by_host(tx, zone.id), names = names,
-    forward_of = fields and adding_fields() or unchanged,
+    forward_of = headers.add_client_certificate_headers and adding_fields() or unchanged,
+    true_client_ip = headers.add_true_client_ip_headers,
   }
   if values.always_use_https == "on" then served.https_only = true end
   if values.websockets == "off" then served.websockets = false end
   for name in pairs(served.tls_of) do names[name] = true end
-  if fields or served.https_only ~= nil or served.websockets ~= nil then names["*"] = true end
+  if next(headers) or served.https_only ~= nil or served.websockets ~= nil then names["*"] = true end
   return served
 end
 

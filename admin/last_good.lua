@@ -93,7 +93,7 @@ function M.part(control, document)
     hosts[index] = json.object {
       name = host.name, trust = pack.trust(host.trust), origin = pack.origin(host.origin), forward = host.forward,
       resumption = host.resumption, strict_sni = host.strict_sni, usage = host.usage, https_only = host.https_only,
-      websockets = host.websockets, tls = host.tls, guest = host.guest,
+      websockets = host.websockets, true_client_ip = host.true_client_ip, tls = host.tls, guest = host.guest,
     }
   end
   return {

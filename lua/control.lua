@@ -279,6 +279,7 @@ local function terms_of(host, policy, trust, origin)
   terms.policy, terms.trust, terms.origin = policy.handle, trust, origin
   terms.forward = forward_of(host.forward or {})
   terms.no_resumption, terms.no_websockets = host.resumption == false, host.websockets == false
+  terms.true_client_ip = host.true_client_ip == true
   terms.https_only, terms.strict_sni = host.https_only == true, host.strict_sni == true
   return terms
 end

@@ -1,8 +1,9 @@
 --- moongate.admin.resources.managed_headers — header fields that the gateway adds by itself, switched on by zone
 --- (section 14 of the API).
 --
--- There is one: what is known of the client's certificate, told to the origin, one field for each field of the rules
--- language (core/gate/forward_certificate.h). admin/document_settings.lua serves it.
+-- There are two, both for origins: what is known of the client's certificate, one field for each field of the rules
+-- language (core/gate/forward_certificate.h), and the client's address in True-Client-IP. admin/document_settings.lua
+-- serves them.
 
 local check = require "moongate.admin.check"
 local errors = require "moongate.admin.errors"
@@ -14,7 +15,10 @@ local M = {}
 local PATH = "/zones/{zone_id}/managed_headers"
 
 -- List of the body → ids that there are, in their order.
-local LISTS = { managed_request_headers = { "add_client_certificate_headers" }, managed_response_headers = {} }
+local LISTS = {
+  managed_request_headers = { "add_client_certificate_headers", "add_true_client_ip_headers" },
+  managed_response_headers = {},
+}
 
 local function is_known(list, id)
   for _, known in ipairs(LISTS[list]) do

@@ -142,6 +142,8 @@ int moon_forward_request(struct moon_buf *out, const struct moon_request *reques
     }
     if (rc == 0)
         rc = moon_http_write_field(out, MOON_STR("CF-Connecting-IP"), address);
+    if (rc == 0 && exchange->true_client_ip)
+        rc = moon_http_write_field(out, MOON_STR("True-Client-IP"), address);
     if (rc == 0)
         rc = append_to_list(out, head, "X-Forwarded-For", address);
     if (rc == 0)

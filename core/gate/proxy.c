@@ -89,6 +89,7 @@ void moon_proxy_begin(struct moon_request *request, const struct moon_host *host
     *exchange = (struct moon_exchange){.terms = moon_origin_terms_ref(terms)};
     moon_buf_init(&exchange->carry, worker->options->limits.head + MOON_RECEIVE_ROOM);
     exchange->websocket = head->upgrade_websocket && head->framing == MOON_HTTP_NO_BODY && !host->terms.no_websockets;
+    exchange->true_client_ip = host->terms.true_client_ip;
     exchange->idempotent = is_idempotent(request->method);
     exchange->to_origin = head->framing;
     request->consumer = MOON_CONSUME_PROXY;

@@ -28,6 +28,7 @@ struct moon_exchange {
     bool origin_paused; /* the client is slow */
     bool retried;
     bool websocket;     /* an upgrade was asked for */
+    bool true_client_ip; /* the client's address goes to the origin under that name, too */
     bool tunnel;
     bool idempotent;
     uint64_t expecting; /* the deadline that the origin has now; 0: we do not wait for it */

@@ -36,6 +36,7 @@ struct moon_host_terms {
     bool no_resumption;               /* every connection makes a full handshake */
     bool https_only;                  /* plain HTTP is sent to https:// */
     bool no_websockets;               /* a request to switch to websocket is answered like any other */
+    bool true_client_ip;              /* the origin is told the client's address in True-Client-IP, too */
     bool strict_sni;                  /* answered only on connections that were opened under the very name */
 };
 /* ffi: end */

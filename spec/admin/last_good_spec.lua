@@ -59,7 +59,7 @@ describe("moongate.admin.last_good", function()
   it("keeps how each host is served", function()
     local documents = { document("a", {
       { name = "a.test", forward = { cloudflare = true, fields = true, rfc9440 = false, xfcc = true } },
-      { name = "b.a.test", resumption = false, https_only = true, websockets = false },
+      { name = "b.a.test", resumption = false, https_only = true, websockets = false, true_client_ip = true },
       { name = "c.a.test", tls = { min_version = "1.3", ciphers = require("moongate.json").array {} } },
     }) }
     documents[1].tls = { tls_1_3 = "off", ciphers = require("moongate.json").array { "AES128-SHA" } }

@@ -57,6 +57,25 @@ describe("settings of a zone", function()
     session:close()
   end)
 
+  it("tell origins the client's address under another name once the managed header is on", function()
+    local function heard(path)
+      local session = gate:connect { host = "www.example.com" }
+      local answer = session:get(path, { host = "www.example.com", fields = { { "True-Client-IP", "203.0.113.9" } } })
+      assert.equal(200, answer.status)
+      session:close()
+      return behind:wait_request(path):field("true-client-ip")
+    end
+    local function switch(enabled)
+      gate:api("PATCH", ("/zones/%s/managed_headers"):format(gate.zone),
+        { managed_request_headers = { { id = "add_true_client_ip_headers", enabled = enabled } } })
+    end
+    assert.is_nil(heard "/untold")
+    switch(true)
+    assert.equal("127.0.0.1", heard "/told")
+    switch(false)
+    assert.is_nil(heard "/again")
+  end)
+
   it("tell origins about client certificates once the managed header is on", function()
     local leaf = certs.leaf(ca, { cn = "client" })
     local function heard(host, path)

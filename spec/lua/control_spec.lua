@@ -338,15 +338,17 @@ describe("moongate.control", function()
         { name = "d.example.com", websockets = false },
         { name = "e.example.com", resumption = true, https_only = false, websockets = true, forward = {} },
         { name = "f.example.com" },
+        { name = "g.example.com", true_client_ip = true },
       } }))
       local seen = {}
-      for i = 1, 6 do
+      for i = 1, 7 do
         local terms = C.moon_section_host(section.handle, i - 1).terms
-        seen[i] = { terms.forward, terms.no_resumption, terms.https_only, terms.no_websockets }
+        seen[i] = { terms.forward, terms.no_resumption, terms.https_only, terms.no_websockets, terms.true_client_ip }
       end
       assert.same({
-        { 9, false, false, false }, { 0, true, false, false }, { 0, false, true, false }, { 0, false, false, true },
-        { 0, false, false, false }, { 0, false, false, false },
+        { 9, false, false, false, false }, { 0, true, false, false, false }, { 0, false, true, false, false },
+        { 0, false, false, true, false }, { 0, false, false, false, false }, { 0, false, false, false, false },
+        { 0, false, false, false, true },
       }, seen)
     end)
 

@@ -27,7 +27,8 @@ describe("moongate.admin.resources.managed_headers", function()
 
   it("are off, and listed with what there is", function()
     local result = gate:call("GET", path).body.result
-    assert.same({ { id = ID, enabled = false, has_conflict = false } }, result.managed_request_headers)
+    assert.same({ { id = ID, enabled = false, has_conflict = false },
+      { id = "add_true_client_ip_headers", enabled = false, has_conflict = false } }, result.managed_request_headers)
     assert.is_true(json.is_array(result.managed_response_headers))
     assert.same({}, result.managed_response_headers)
   end)
@@ -67,6 +68,18 @@ describe("moongate.admin.resources.managed_headers", function()
     patch { id = ID, enabled = false }
     assert.is_nil(host "*")
     assert.same({ xfcc = true }, host("own.heron.test").forward)
+  end)
+
+  it("tell every origin the client's address under another name, too", function()
+    gate:call("PUT", "/zones/" .. zone.id .. "/moongate/origins/www.heron.test", { url = "http://origin.test" })
+    patch { id = "add_true_client_ip_headers", enabled = true }
+    for _, name in ipairs { "*", "www.heron.test" } do
+      assert.is_true(host(name).true_client_ip)
+      assert.is_nil(host(name).forward)
+    end
+    patch { id = "add_true_client_ip_headers", enabled = false }
+    assert.is_nil(host "*")
+    assert.is_nil(host("www.heron.test").true_client_ip)
   end)
 
   it("that are unknown are refused, and nothing changes", function()
