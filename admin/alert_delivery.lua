@@ -1,5 +1,5 @@
---- moongate.admin.alert_delivery — carries out what admin/alerts.lua has queued: a few deliveries at a time, each a task
---- of its own, tried again with longer and longer waits, and at last an entry of the history.
+--- moongate.admin.alert_delivery — carries out what admin/alerts.lua has queued: a few deliveries at a time, each a
+--- task of its own, tried again with longer and longer waits, and at last an entry of the history.
 --
 -- The queue is in the store: a restart goes on where it ended, and whatever put it there need not be this process. At
 -- least once: what was sent, but could not be written down, is sent again with the same `alert_correlation_id`. The log
@@ -52,8 +52,8 @@ end
 local function close(tx, delivery, failure, control, now)
   -- Nothing is there when its policy was deleted meanwhile.
   if assert(tx:run("DELETE FROM alert_deliveries WHERE id = ?", delivery.id)) == 0 then return end
-  assert(tx:run("INSERT INTO alert_history (id, account_id, policy_id, name, description, alert_type, alert_body, mechanism, "
-    .. "mechanism_type, failure, sent) SELECT ?, account_id, id, name, description, alert_type, ?, ?, ?, ?, ? "
+  assert(tx:run("INSERT INTO alert_history (id, account_id, policy_id, name, description, alert_type, alert_body, "
+    .. "mechanism, mechanism_type, failure, sent) SELECT ?, account_id, id, name, description, alert_type, ?, ?, ?, ?, ? "
     .. "FROM alert_policies WHERE id = ?", stamp.uuid(control.random), delivery.body, delivery.target, delivery.kind,
     failure and failure.text, stamp.seconds(now), delivery.policy_id))
 end
@@ -65,7 +65,8 @@ local function record(running, delivery, failure)
   return running.store:write(function(tx)
     if delivery.kind == "webhook" and attempts ~= delivery.attempts then -- it was tried
       local column = failure and "last_failure" or "last_success"
-      assert(tx:run(("UPDATE alert_webhooks SET %s = ? WHERE id = ?"):format(column), stamp.seconds(now), delivery.target))
+      assert(tx:run(("UPDATE alert_webhooks SET %s = ? WHERE id = ?"):format(column), stamp.seconds(now),
+        delivery.target))
     end
     if not wait then
       close(tx, delivery, failure, control, now)
@@ -91,7 +92,8 @@ local function deliver(running, delivery)
   if not running.store then return end -- the gateway has stopped meanwhile
   local written, given_up = record(running, delivery, failure)
   if failure then tell(running, delivery, failure, given_up) end
-  if not written then running.log("error", "alerts: what came of a delivery could not be written down; it is made again") end
+  if written then return end
+  running.log("error", "alerts: what came of a delivery could not be written down; it is made again")
 end
 
 local function due(running)

@@ -1,9 +1,10 @@
 --- moongate.admin.alert_types — what can be told to whom: the types of notifications, and which certificates each of
 --- them watches.
 --
--- The names are those of the API's clients. A type without `sql` is accepted, since clients may have policies of it, but
--- nothing of it ever happens here. The statements give the certificates of one account that expire in a stretch of time
--- and of which a policy has not been told yet; admin/alerts.lua runs them. Pure but for a transaction that is handed in.
+-- The names are those of the API's clients. A type without `sql` is accepted, since clients may have policies of it,
+-- but nothing of it ever happens here. The statements give the certificates of one account that expire in a stretch of
+-- time and of which a policy has not been told yet; admin/alerts.lua runs them. Pure but for a transaction that is
+-- handed in.
 
 local json = require "moongate.json"
 
@@ -76,7 +77,7 @@ M.list = {
   }, {
     type = "dedicated_ssl_certificate_event_type",
     display_name = "Advanced Certificate Alert",
-    description = "A server certificate that was uploaded (custom certificate) expires in 30 days, and again in 14 days.",
+    description = "A custom certificate, which servers present, expires in 30 days, and again in 14 days.",
     subject = "server certificate",
     sql = expiring("'' AS name, c.hosts AS hosts, " .. OF_ZONE, "custom_certificates c JOIN zones z "
       .. "ON z.id = c.zone_id WHERE c.deploy = 'production' AND z.account_id = ?"),
@@ -84,7 +85,7 @@ M.list = {
   }, {
     type = "custom_ssl_certificate_event_type",
     display_name = "SSL for SaaS Custom Hostnames Alert",
-    description = "A server certificate that was uploaded for a custom hostname expires in 30 days, and again in 14 days.",
+    description = "A custom certificate of a custom hostname expires in 30 days, and again in 14 days.",
     subject = "server certificate of a custom hostname",
     sql = expiring("'' AS name, " .. OF_ZONE, "custom_hostname_certificates c JOIN custom_hostnames h "
       .. "ON h.id = c.custom_hostname_id JOIN zones z ON z.id = h.zone_id WHERE z.account_id = ?"),

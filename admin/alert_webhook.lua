@@ -1,5 +1,5 @@
---- moongate.admin.alert_webhook — what goes to a webhook: the request and its body, by the service that stands behind the
---- URL.
+--- moongate.admin.alert_webhook — what goes to a webhook: the request and its body, by the service that stands behind
+--- the URL.
 --
 -- Used where a webhook is tested before it is stored (admin/resources/alert_webhooks.lua) and where notifications are
 -- delivered (admin/alert_delivery.lua). The secret stays sealed; it is opened in C when the request goes out. Pure.

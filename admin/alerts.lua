@@ -23,8 +23,8 @@ local function sentence(entry, account, row, days, hostnames)
   local called = row.name ~= "" and (" \"%s\""):format(row.name) or ""
   local where = row.zone_name ~= "" and (" of the zone %s"):format(row.zone_name) or ""
   local names = hostnames ~= "" and (" Hostnames: %s."):format(hostnames) or ""
-  return ("The %s%s (%s)%s in the account %s expires in %d day%s, on %s.%s"):format(entry.subject, called, row.id, where,
-    account.name, days, days == 1 and "" or "s", row.expires_on, names)
+  return ("The %s%s (%s)%s in the account %s expires in %d day%s, on %s.%s"):format(entry.subject, called, row.id,
+    where, account.name, days, days == 1 and "" or "s", row.expires_on, names)
 end
 
 -- What a generic webhook gets; others get parts of it (admin/alert_webhook.lua).
@@ -48,8 +48,8 @@ local function enqueue(tx, control, policy, body)
   for _, mechanism in ipairs(tx:all("SELECT kind, COALESCE(email, webhook_id) AS target FROM alert_mechanisms "
       .. "WHERE policy_id = ? ORDER BY position", policy.id)) do
     assert(tx:run("INSERT INTO alert_deliveries (id, policy_id, kind, target, body, attempts, due_on, created_on) "
-      .. "VALUES (?, ?, ?, ?, ?, 0, ?, ?)", stamp.uuid(control.random), policy.id, mechanism.kind, mechanism.target, body,
-      now, now))
+      .. "VALUES (?, ?, ?, ?, ?, 0, ?, ?)", stamp.uuid(control.random), policy.id, mechanism.kind, mechanism.target,
+      body, now, now))
   end
 end
 
@@ -99,9 +99,9 @@ end
 local function policies(store)
   local list = {}
   local ok, failure = store:read(function(tx)
-    for _, row in ipairs(tx:all("SELECT p.id AS id, p.name AS name, p.alert_type AS alert_type, p.account_id AS account_id, "
-        .. "a.name AS account_name FROM alert_policies p JOIN accounts a ON a.id = p.account_id WHERE p.enabled = 1 "
-        .. "ORDER BY p.id")) do
+    for _, row in ipairs(tx:all("SELECT p.id AS id, p.name AS name, p.alert_type AS alert_type, "
+        .. "p.account_id AS account_id, a.name AS account_name FROM alert_policies p "
+        .. "JOIN accounts a ON a.id = p.account_id WHERE p.enabled = 1 ORDER BY p.id")) do
       local entry = alert_types.by_type[row.alert_type]
       if entry and entry.sql then list[#list + 1] = row end
     end

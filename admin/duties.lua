@@ -1,9 +1,10 @@
 --- moongate.admin.duties — what the control thread does by itself, every so often.
 --
 -- boot.lua makes one set and calls `tick` every second. A duty runs as a task: it may wait for something outside
--- (`control.outgoing`) while the thread serves others, but must not hold the thread for long otherwise. A duty that still
--- waits is not begun again; one that fails is told to the log and begun again at its next time. Nothing is remembered
--- over a restart: what must not happen twice is kept in the store by the duty itself.
+-- (`control.outgoing`) while the thread serves others, but must not hold the thread for long otherwise: between pieces
+-- of work it gives way (`control.give_way`). A duty that still waits is not begun again; one that fails is told to the
+-- log and begun again at its next time. Nothing is remembered over a restart: what must not happen twice is kept in the
+-- store by the duty itself.
 
 local alert_delivery = require "moongate.admin.alert_delivery"
 local alerts = require "moongate.admin.alerts"

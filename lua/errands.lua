@@ -57,18 +57,19 @@ end
 ---@field url string  http or https; no user, no password
 ---@field method string|nil  GET, or POST with a body
 ---@field headers table<string, string>|nil
----@field secret { prefix: string, sealed: string, context: string }|nil  one header more: "Name: " (perhaps with the beginning of
---- its value) and a sealed secret, which is opened in C
+---@field secret { prefix: string, sealed: string, context: string }|nil  one header more: "Name: " (perhaps with the
+--- beginning of its value) and a sealed secret, which is opened in C
 ---@field body string|nil
 ---@field timeout_ms integer|nil  for all of it; 10 seconds
 ---@field max_bytes integer|nil   of the answer's body; 1 MiB
 ---@field ca string|nil           PEM: trusted in place of those that are configured, or the system's
 
---- Asks somebody outside and waits for the whole answer. No redirect is followed. Only from a task (M.start, or an admin
---- route's `prepare`).
+--- Asks somebody outside and waits for the whole answer. No redirect is followed. Only from a task (M.start, or an
+--- admin route's `prepare`).
 ---@param request moongate.errands.Request
 ---@return { status: integer, body: string }|nil
----@return moongate.control.Diagnostic|nil  where: the part of the request that is wrong, "errands" (too many), or "" (no answer)
+---@return moongate.control.Diagnostic|nil  where: the part of the request that is wrong, "errands" (too many), or ""
+--- (no answer)
 function M.request(request)
   must_be_task()
   local lines = {}
@@ -168,7 +169,8 @@ function M.await_saves()
   C.moon_ffi_errand_await_saves(control)
 end
 
---- Lets everybody else who is waiting for the thread go first. Only from a task. Returns at once when too much is under way.
+--- Lets everybody else who is waiting for the thread go first. Only from a task. Returns at once when too much is under
+--- way.
 function M.give_way()
   must_be_task()
   local id = C.moon_ffi_errand_turn(control, diag)

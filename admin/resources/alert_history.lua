@@ -1,5 +1,5 @@
---- moongate.admin.resources.alert_history — what there is to be told of, by which ways, and what was told (section 11 of
---- the API). Reading only.
+--- moongate.admin.resources.alert_history — what there is to be told of, by which ways, and what was told (section 11
+--- of the API). Reading only.
 
 local alert_types = require "moongate.admin.alert_types"
 local json = require "moongate.json"

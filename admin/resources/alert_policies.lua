@@ -22,8 +22,8 @@ local MECHANISMS_MAX = 50
 
 local function show_mechanisms(tx, policy_id)
   local shown = json.object { email = json.array {}, webhooks = json.array {}, pagerduty = json.array {} }
-  for _, row in ipairs(tx:all("SELECT kind, email, webhook_id FROM alert_mechanisms WHERE policy_id = ? ORDER BY position",
-      policy_id)) do
+  local sql = "SELECT kind, email, webhook_id FROM alert_mechanisms WHERE policy_id = ? ORDER BY position"
+  for _, row in ipairs(tx:all(sql, policy_id)) do
     local list = row.kind == "email" and shown.email or shown.webhooks
     list[#list + 1] = json.object { id = row.email or row.webhook_id }
   end
@@ -88,8 +88,8 @@ end
 local function set_mechanisms(tx, policy_id, list)
   assert(tx:run("DELETE FROM alert_mechanisms WHERE policy_id = ?", policy_id))
   for position, mechanism in ipairs(list) do
-    local made = tx:run("INSERT INTO alert_mechanisms (policy_id, position, kind, email, webhook_id) VALUES (?, ?, ?, ?, ?)",
-      policy_id, position, mechanism.kind, mechanism.email, mechanism.webhook_id)
+    local made = tx:run("INSERT INTO alert_mechanisms (policy_id, position, kind, email, webhook_id) "
+      .. "VALUES (?, ?, ?, ?, ?)", policy_id, position, mechanism.kind, mechanism.email, mechanism.webhook_id)
     -- A webhook of another account is as one that is not there.
     if not made then return nil, errors.fail("alert_webhook_id") end
   end
@@ -161,7 +161,8 @@ local function create(context)
   if not mechanisms then return nil, failure end
   local made, refusal = context.tx:run("INSERT INTO alert_policies (id, account_id, name, description, alert_type, "
     .. "alert_interval, enabled, filters, created_on, modified_on) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row.id,
-    context.account.id, row.name, row.description, row.alert_type, row.alert_interval, row.enabled, row.filters, now, now)
+    context.account.id, row.name, row.description, row.alert_type, row.alert_interval, row.enabled, row.filters, now,
+    now)
   if not made then
     if refusal.kind == "quota" then return nil, errors.fail("alert_policy_quota") end
     error("alert_policies: " .. refusal.kind .. " " .. refusal.name)

@@ -100,8 +100,8 @@ end
 
 local function create(context)
   local webhook = context.webhook
-  local made, refusal = context.tx:run("INSERT INTO alert_webhooks (id, account_id, name, url, type, secret, created_on) "
-    .. "VALUES (?, ?, ?, ?, ?, ?, ?)", webhook.id, context.account.id, webhook.name, webhook.url, webhook.type,
+  local made, refusal = context.tx:run("INSERT INTO alert_webhooks (id, account_id, name, url, type, secret, "
+    .. "created_on) VALUES (?, ?, ?, ?, ?, ?, ?)", webhook.id, context.account.id, webhook.name, webhook.url, webhook.type,
     webhook.secret, stamp.seconds(context.now))
   if not made then
     if refusal.kind == "quota" then return nil, errors.fail("alert_webhook_quota") end

@@ -111,6 +111,59 @@ describe("moongate.phases", function()
       end)
     end
 
+    describe("with a request that waits", function()
+      local errands, task, take
+      local handle = app.handle
+
+      before_each(function()
+        errands = require "moongate.errands"
+        take = errands.take
+        function app.handle()
+          task = coroutine.running()
+          local given = coroutine.yield()
+          if given == "again" then given = coroutine.yield() end
+          if given == "fail" then error "broken" end
+          if given == "nonsense" then return 99 end
+          return 200, { { "X-One", "1" } }, given
+        end
+        start(app)
+      end)
+      after_each(function()
+        errands.take, app.handle = take, handle
+      end)
+
+      local function come_back_with(given)
+        errands.take = function() return task, given end
+        return phases.completed(1)
+      end
+
+      it("serve() puts the answer off, and completed() gives it with the request's number", function()
+        assert.is_false((phases.serve { ticket = 7 }))
+        assert.same({ 7, 200, { "X-One", "1" }, "x" }, { come_back_with "x" })
+      end)
+
+      it("completed() gives nothing while the request waits for more", function()
+        phases.serve { ticket = 7 }
+        assert.is_nil((come_back_with "again"))
+        assert.equal(7, (come_back_with "x"))
+      end)
+
+      for _, given in ipairs { "fail", "nonsense" } do
+        it("completed() says that the request has failed with " .. given, function()
+          phases.serve { ticket = 7 }
+          assert.same({ 7, false }, { come_back_with(given) })
+          assert.truthy(log.lines():find("a request failed", 1, true))
+        end)
+      end
+
+      it("completed() gives nothing for a task that is no request, or that nobody waits for", function()
+        task = coroutine.create(function() end)
+        assert.is_nil((come_back_with "x"))
+        task = nil
+        assert.is_nil((come_back_with "x"))
+      end)
+    end)
+
     it("tick() and stop() reach the application", function()
       start(app)
       phases.tick()
