@@ -11,7 +11,7 @@
 --     client_certificate below }; every name that one covers is among the hosts
 --   hosts[i]: { name, trust = PEM texts | nil, origin | nil, tls | nil, https_only = true | nil, websockets = false | nil,
 --     true_client_ip = true | nil,
---     guest = true | nil: a custom hostname, whose name lies outside the zone's domain,
+--     guest = true | nil: a custom hostname, whose name lies outside the zone's domain, metadata = its JSON | nil,
 --     and as moongate.admin.host_options: forward | nil, resumption = false | nil, strict_sni = true | nil, usage | nil }
 --   tls of the document and of hosts[i] | nil: { min_version | nil, tls_1_3 = "off" | nil, ciphers | nil, and of a guest identities |
 --     nil: its certificates, as client_certificate }; a host's go before the zone's, member by member
@@ -97,7 +97,7 @@ function M.build(tx, zone, memo)
     if guest then origin = guest.origin else origin = origin_of(name) end
     local host = host_of(name, origin, options_of(name), settings)
     host.trust, host.tls, host.guest = trust[name], settings.tls_of[name], guest and true or nil
-    if guest then host.tls = guest.tls end
+    if guest then host.tls, host.metadata = guest.tls, guest.metadata end
     hosts[index] = host
   end
   local document = document_rules.build(tx, zone.id, memo or {})

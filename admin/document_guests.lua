@@ -94,6 +94,7 @@ end
 ---@class moongate.admin.guest
 ---@field origin table|nil as in a document
 ---@field tls table|nil as in a document
+---@field metadata string|nil JSON
 
 --- Reads the custom hostnames that a zone serves.
 ---@param tx table
@@ -101,8 +102,8 @@ end
 ---@param origin_of fun(name: string): table|nil the origin of a name of the zone
 ---@return table<string, moongate.admin.guest> guests by name, wildcards as they are written
 function M.build(tx, zone, origin_of)
-  local rows = tx:all("SELECT id, hostname, custom_origin_server, custom_origin_sni, wildcard, settings "
-    .. "FROM custom_hostnames WHERE zone_id = ? AND served = 1", zone.id)
+  local rows = tx:all("SELECT id, hostname, custom_metadata, custom_origin_server, custom_origin_sni, wildcard, "
+    .. "settings FROM custom_hostnames WHERE zone_id = ? AND served = 1", zone.id)
   local guests = {}
   if not rows[1] then return guests end
   local fallback = tx:one("SELECT origin FROM custom_hostname_fallbacks WHERE zone_id = ?", zone.id)
@@ -113,6 +114,7 @@ function M.build(tx, zone, origin_of)
     guests[row.hostname] = {
       origin = origin_for(row, false, target, rename),
       tls = with_identities(terms_of(row.settings), identities_of(certificates[row.id], false)),
+      metadata = row.custom_metadata,
     }
     if row.wildcard == 1 then
       guests["*." .. row.hostname] = {

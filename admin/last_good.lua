@@ -94,6 +94,7 @@ function M.part(control, document)
       name = host.name, trust = pack.trust(host.trust), origin = pack.origin(host.origin), forward = host.forward,
       resumption = host.resumption, strict_sni = host.strict_sni, usage = host.usage, https_only = host.https_only,
       websockets = host.websockets, true_client_ip = host.true_client_ip, tls = host.tls, guest = host.guest,
+      metadata = host.metadata,
     }
   end
   return {

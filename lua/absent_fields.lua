@@ -47,7 +47,6 @@ M.types = {
   ["cf.llm.prompt.injection_score"] = "Integer",
   ["cf.llm.prompt.token_count"] = "Integer",
   ["cf.llm.prompt.custom_topic_categories"] = "Map<Integer>",
-  ["cf.hostname.metadata"] = "String",
   ["http.request.body.mime"] = "String",
   ["cf.worker.upstream_zone"] = "String",
   ["cf.timings.client_quic_rtt_msec"] = "Integer",

@@ -281,6 +281,7 @@ local function terms_of(host, policy, trust, origin)
   terms.no_resumption, terms.no_websockets = host.resumption == false, host.websockets == false
   terms.true_client_ip = host.true_client_ip == true
   terms.https_only, terms.strict_sni = host.https_only == true, host.strict_sni == true
+  terms.metadata = view(host.metadata or "")
   return terms
 end
 

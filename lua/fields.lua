@@ -22,6 +22,7 @@ local M = {}
 ---@field certificate string|nil instead of `from`: the text, MOON_CERTIFICATE_… (core/tls/texts.h)
 ---@field too_large string|nil   instead of `from`: whether that text is too large to be shown
 ---@field entries string|nil     instead of `from`: the list, MOON_CERTIFICATE_…
+---@field host string|nil        instead of `from`: the text that the host has under this name, moon_ffi_host_…
 ---@field tls string|nil         instead of `from`: the text, MOON_TLS_… (core/tls/session.h)
 ---@field geo function|nil       instead of `from`: from the place of the client's address (geo_fields.lua)
 ---@field get function|nil       instead of `from`: from the view of the head (http_fields.lua)
@@ -60,6 +61,10 @@ M.list = {
     name = "cf.ray_id", type = "String",
     expression = "read(facts.ray.data, facts.ray.len < 16 and facts.ray.len or 16)", -- the header adds a place to it
     help = "The request's identifier: 16 lower-case hex digits.",
+  },
+  {
+    name = "cf.hostname.metadata", type = "String", host = "metadata",
+    help = "The custom_metadata of the custom hostname, as JSON; empty when there is none.",
   },
   {
     name = "cf.tls_client_auth.cert_presented", type = "Boolean", from = "certificate.presented",
@@ -275,12 +280,16 @@ local ASK = {
     C.moon_ffi_tls_text(facts.tls, number, view)
     return read(view.data, view.len)]],
 }
+local ASK_HOST = [[
+    C.moon_ffi_host_%s(facts.host, view)
+    return read(view.data, view.len)]]
 local ENUM = { certificate = "MOON_CERTIFICATE_", too_large = "MOON_CERTIFICATE_", entries = "MOON_CERTIFICATE_", tls = "MOON_TLS_" }
 
 local function body_of(field, C)
   for way, body in pairs(ASK) do
     if field[way] then return (body:gsub("number", tostring(tonumber(C[ENUM[way] .. field[way]])))) end
   end
+  if field.host then return ASK_HOST:format(field.host) end
   return "return " .. (field.expression or READ[field.type]:gsub("%%s", field.from))
 end
 

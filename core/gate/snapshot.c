@@ -110,6 +110,8 @@ static int add(struct moon_section *section, struct moon_str name, const struct 
     host->terms.policy = moon_tls_policy_ref(terms->policy ? terms->policy : section->policy);
     host->terms.trust = terms->trust ? moon_trust_ref(terms->trust) : NULL;
     host->terms.origin = terms->origin ? moon_origin_terms_ref(terms->origin) : NULL;
+    if (terms->metadata.len)
+        host->terms.metadata = moon_str(moon_strdup(terms->metadata), terms->metadata.len);
     section->hosts[section->host_count++] = host;
     return 0;
 }
@@ -162,6 +164,8 @@ void moon_section_unref(struct moon_section **pointer) {
         moon_tls_policy_unref(&host->terms.policy);
         moon_trust_unref(&host->terms.trust);
         moon_origin_terms_unref(&host->terms.origin);
+        if (host->terms.metadata.len)
+            free((char *)host->terms.metadata.data);
         free((char *)host->name.data);
         free(host);
     }

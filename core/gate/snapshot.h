@@ -38,6 +38,7 @@ struct moon_host_terms {
     bool no_websockets;               /* a request to switch to websocket is answered like any other */
     bool true_client_ip;              /* the origin is told the client's address in True-Client-IP, too */
     bool strict_sni;                  /* answered only on connections that were opened under the very name */
+    struct moon_str metadata;         /* what the rules are told about the name; empty: nothing */
 };
 /* ffi: end */
 

@@ -44,6 +44,10 @@ const struct moon_section *moon_ffi_host_section(const struct moon_host *host) {
     return host->section;
 }
 
+void moon_ffi_host_metadata(const struct moon_host *host, struct moon_str *metadata) {
+    *metadata = host && host->terms.metadata.len ? host->terms.metadata : MOON_STR("");
+}
+
 int moon_ffi_certificate_text(struct moon_peer *peer, int which, struct moon_str *text) {
     return moon_peer_text(peer, (enum moon_certificate_text)which, text);
 }

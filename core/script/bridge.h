@@ -12,7 +12,7 @@
 
 /* Raised whenever a struct or function in a marked region changes its meaning; lua/ffi.lua refuses to run against
  * another. */
-#define MOON_FFI_ABI 17
+#define MOON_FFI_ABI 18
 
 /* ffi: begin */
 struct moon_snapshot;
@@ -31,6 +31,8 @@ MOON_FFI void moon_ffi_section_rules(const struct moon_section *section, struct 
 /* The host that a request's facts point to. The view is borrowed from the host. */
 MOON_FFI void moon_ffi_host_name(const struct moon_host *host, struct moon_str *name);
 MOON_FFI const struct moon_section *moon_ffi_host_section(const struct moon_host *host);
+/* Of no host: empty. */
+MOON_FFI void moon_ffi_host_metadata(const struct moon_host *host, struct moon_str *metadata);
 
 /* What the rules ask about a request's certificate and TLS session (facts.certificate.peer, facts.tls; NULL is fine: empty).
  * `which` is of enum moon_certificate_text, moon_certificate_list, moon_tls_text. Views are borrowed until the rules have

@@ -66,6 +66,19 @@ describe("a custom hostname", function()
     remove(id)
   end)
 
+  it("tells the rules its metadata, as JSON, and other names none", function()
+    local id = make "shop.customer.test"
+    gate:set_rules { 'lookup_json_string(cf.hostname.metadata, "plan") eq "trial"', 'http.request.uri.path eq "/none" and cf.hostname.metadata eq ""' }
+    assert.equal(200, (gate:status { host = "shop.customer.test" }))
+    assert.equal(403, (gate:status { host = "shop.customer.test", path = "/none" }))
+    assert.equal(202, (gate:admin("PATCH", base .. "/" .. id, { custom_metadata = { plan = "trial" } })))
+    assert.equal(403, (gate:status { host = "shop.customer.test" }))
+    assert.equal(200, (gate:status { host = "www.example.com" }))
+    assert.equal(403, (gate:status { host = "www.example.com", path = "/none" }))
+    gate:set_rules {}
+    remove(id)
+  end)
+
   it("shows its own certificate once it is uploaded, and the local CA's before and after", function()
     local leaf = certs.leaf(certs.ca("Servers"), { cn = "server", eku = "serverAuth", san = "DNS:shop.customer.test" })
     local id = make "shop.customer.test"

@@ -130,7 +130,8 @@ function M.trust(pem, revoked)
 end
 
 -- The members of struct moon_host_terms that are plain values.
-local PLAIN_TERMS = { "forward", "no_resumption", "https_only", "no_websockets", "true_client_ip", "strict_sni" }
+local PLAIN_TERMS = { "forward", "no_resumption", "https_only", "no_websockets", "true_client_ip", "strict_sni",
+  "metadata" }
 
 --- A sealed section of `domain` with `hosts`: { [name] = { origin = port or URL, trust = …, and what else struct
 --- moon_host_terms has } }, or a list of { name, … }.

@@ -139,6 +139,15 @@ describe("a guest of a section", function()
     assert.equal('"shop.test" stands twice in one.test', diag.text)
   end)
 
+  it("keeps a copy of its metadata", function()
+    local text = ("x"):rep(10) .. "{}"
+    local section = assert(gate.section("one.test", { { "shop.test", guest = true, metadata = unit.str(text) }, { "b.test", guest = true } }))
+    local taken = assert(gate.snapshot(1, { section }))
+    collectgarbage()
+    assert.equal(text, unit.text(find(taken, "shop.test").terms.metadata))
+    assert.equal(0, tonumber(find(taken, "b.test").terms.metadata.len))
+  end)
+
   it("has an id of its own and the terms that it was given", function()
     local trust = gate.trust(require("spec.support.certs").ca("Root").pem)
     local section = assert(gate.section("one.test", { { "shop.test", guest = true, trust = trust, origin = 9000 } }))
