@@ -56,6 +56,42 @@ describe("moongate.cli.kinds", function()
     end)
   end
 
+  -- What the API lets people say of a thing, an export says too; otherwise an import would silently set it back.
+  local account, zone = "/accounts/{account_id}", "/zones/{zone_id}"
+  for _, one in ipairs {
+    { "lists", "POST", account .. "/rules/lists" },
+    { "certificate_authorities", "POST", account .. "/mtls_certificates", ca = false, private_key = false },
+    { "certificate_authorities", "PUT", account .. "/mtls_certificates/{certificate_id}/moongate/crl", "revocation_list" },
+    { "notification_policies", "POST", account .. "/alerting/v3/policies" },
+    { "zones", "POST", "/zones", account = false },
+    { "zones", "PATCH", "/zones/{zone_id}", plan = false },
+    { "managed_headers", "PATCH", zone .. "/managed_headers" },
+    { "origin_pulls", "PUT", zone .. "/origin_tls_client_auth/settings" },
+    { "associations", "PUT", zone .. "/certificate_authorities/hostname_associations", mtls_certificate_id = "ca" },
+    { "hostname_settings", "PUT", zone .. "/hostnames/settings/{setting_id}/{hostname}" },
+    { "hostname_options", "PUT", zone .. "/moongate/hostnames/{hostname}" },
+    { "access_certificates", "PUT", zone .. "/access/certificates/{certificate_id}" },
+    { "origins", "PUT", zone .. "/moongate/origins/{hostname}", client_certificate_id = "client_certificate" },
+    { "fallback_origin", "PUT", zone .. "/custom_hostnames/fallback_origin" },
+    { "custom_hostname_checks", "PUT", zone .. "/moongate/custom_hostnames" },
+    { "custom_hostnames", "POST", zone .. "/custom_hostnames" },
+  } do
+    it(("carries every field of %s %s"):format(one[2], one[3]), function()
+      local found
+      for _, route in ipairs(require("moongate.admin").routes()) do
+        if route.method == one[2] and route.path == one[3] then found = route end
+      end
+      assert.truthy(found, "there is no such route any more")
+      for _, field in ipairs(found.fields) do
+        local name = one[field.name]
+        if name == nil then name = one[4] or field.name end
+        if name then
+          assert.truthy(known[one[1]].members[name], ("%s: cli/kinds_*.lua does not know the field %s"):format(one[1], field.name))
+        end
+      end
+    end)
+  end
+
   it("makes what others need before them", function()
     local place = {}
     for index, kind in ipairs(kinds.list) do place[kind.level .. " " .. kind.name] = index end
