@@ -19,6 +19,7 @@
 
 #define DEPTH_MAX 6
 #define PRESENTED_MAX 10  /* certificates in the client's message, the leaf included */
+#define RSA_BITS_MIN 2048 /* security level 2 is a little more lenient */
 #define RSA_BITS_MAX 8192 /* verification costs grow with the square of it */
 #define ATTEMPTS_MAX 5    /* paths tried for one chain */
 /* The list's own limit is 2^16-1 bytes (RFC 8446 section 4.2.4); in TLS 1.3 it shares that with the other
@@ -27,9 +28,9 @@
 
 struct moon_trust {
     atomic_uint refs;
-    X509_STORE *store;          /* holds our callbacks; the anchors are in `anchors`, read without its lock */
-    STACK_OF(X509) *anchors;
-    STACK_OF(X509_NAME) *names; /* without duplicates; empty when too long to be sent */
+    X509_STORE *store; /* holds our callbacks; the anchors are in `anchors`, read without its lock */
+    STACK_OF(X509) * anchors;
+    STACK_OF(X509_NAME) * names;        /* without duplicates; empty when too long to be sent */
     struct moon_revocation *revocation; /* NULL: nothing is */
     enum moon_trust_usage usage;
     unsigned char identity[MOON_TRUST_IDENTITY];
@@ -65,7 +66,8 @@ static int find_issuer(X509 **issuer, X509_STORE_CTX *ctx, X509 *subject) {
     const struct moon_trust *trust = X509_STORE_CTX_get_app_data(ctx);
     int64_t now = (int64_t)X509_VERIFY_PARAM_get_time(X509_STORE_CTX_get0_param(ctx));
     X509 *best = NULL;
-    int best_score = -1; /* of `best`; not worked out while it is the only one: the validation itself checks the signature */
+    int best_score =
+        -1; /* of `best`; not worked out while it is the only one: the validation itself checks the signature */
     *issuer = NULL;
     for (int i = 0; i < sk_X509_num(trust->anchors); i++) {
         X509 *anchor = sk_X509_value(trust->anchors, i);
@@ -92,7 +94,7 @@ static int find_issuer(X509 **issuer, X509_STORE_CTX *ctx, X509 *subject) {
 }
 
 /* Asked only for "is the leaf itself an anchor" (partial chains) — which is never an answer for a client. */
-static STACK_OF(X509) *find_nothing(X509_STORE_CTX *ctx, const X509_NAME *name) {
+static STACK_OF(X509) * find_nothing(X509_STORE_CTX *ctx, const X509_NAME *name) {
     return sk_X509_new_null();
 }
 
@@ -122,14 +124,14 @@ static void identify(struct moon_trust *trust) {
     }
 }
 
-static bool holds(const STACK_OF(X509) *stack, const X509 *certificate) {
+static bool holds(const STACK_OF(X509) * stack, const X509 *certificate) {
     for (int i = 0; i < sk_X509_num(stack); i++)
         if (X509_cmp(sk_X509_value(stack, i), certificate) == 0)
             return true;
     return false;
 }
 
-static bool names_hold(const STACK_OF(X509_NAME) *names, const X509_NAME *name) {
+static bool names_hold(const STACK_OF(X509_NAME) * names, const X509_NAME *name) {
     for (int i = 0; i < sk_X509_NAME_num(names); i++)
         if (X509_NAME_cmp(sk_X509_NAME_value(names, i), name) == 0)
             return true;
@@ -257,7 +259,7 @@ bool moon_trust_same(const struct moon_trust *a, const struct moon_trust *b) {
     return a == b || memcmp(a->identity, b->identity, MOON_TRUST_IDENTITY) == 0;
 }
 
-STACK_OF(X509_NAME) *moon_trust_ca_names(const struct moon_trust *trust) {
+STACK_OF(X509_NAME) * moon_trust_ca_names(const struct moon_trust *trust) {
     return SSL_dup_CA_list(trust->names);
 }
 
@@ -288,7 +290,7 @@ static void set_parameters(X509_VERIFY_PARAM *parameters, int64_t now, bool any_
 }
 
 /* What must be known before any mathematics is done for a stranger. */
-static int check_presented(const struct moon_trust *trust, X509 *leaf, const STACK_OF(X509) *chain) {
+static int check_presented(const struct moon_trust *trust, X509 *leaf, const STACK_OF(X509) * chain) {
     int count = sk_X509_num(chain) > 0 ? sk_X509_num(chain) : 0;
     /* libssl hands out the message with the leaf in front. */
     bool has_leaf = count > 0 && sk_X509_value(chain, 0) == leaf;
@@ -302,6 +304,8 @@ static int check_presented(const struct moon_trust *trust, X509 *leaf, const STA
             return X509_V_ERR_UNABLE_TO_DECODE_ISSUER_PUBLIC_KEY;
         if (is_rsa(key) && EVP_PKEY_get_bits(key) > RSA_BITS_MAX)
             return X509_V_ERR_CERT_REJECTED;
+        if (is_rsa(key) && EVP_PKEY_get_bits(key) < RSA_BITS_MIN)
+            return i < 0 ? X509_V_ERR_EE_KEY_TOO_SMALL : X509_V_ERR_CA_KEY_TOO_SMALL;
         if (EVP_PKEY_get_base_id(key) == EVP_PKEY_EC &&
             EVP_PKEY_get_int_param(key, OSSL_PKEY_PARAM_EC_DECODED_FROM_EXPLICIT_PARAMS, &is_explicit) && is_explicit)
             return X509_V_ERR_EC_KEY_EXPLICIT_PARAMS;
@@ -316,7 +320,7 @@ static bool may_sign(X509 *leaf) {
 }
 
 /* Intersects the validity of every certificate of the path. */
-static bool measure_interval(STACK_OF(X509) *path, struct moon_verification *out) {
+static bool measure_interval(STACK_OF(X509) * path, struct moon_verification *out) {
     out->not_before = INT64_MIN;
     out->not_after = INT64_MAX;
     for (int i = 0; i < sk_X509_num(path); i++) {
@@ -334,7 +338,7 @@ static bool measure_interval(STACK_OF(X509) *path, struct moon_verification *out
 }
 
 /* Everything about a path that OpenSSL has found valid. */
-static int examine(const struct moon_trust *trust, STACK_OF(X509) *path, int64_t now, struct moon_verification *out) {
+static int examine(const struct moon_trust *trust, STACK_OF(X509) * path, int64_t now, struct moon_verification *out) {
     const X509 *issuer = sk_X509_value(path, sk_X509_num(path) > 1 ? 1 : 0);
     if (!measure_interval(path, out))
         return X509_V_ERR_UNSPECIFIED;
@@ -346,7 +350,7 @@ static int examine(const struct moon_trust *trust, STACK_OF(X509) *path, int64_t
 }
 
 /* One full validation. On failure *suspect is the topmost presented certificate that the path went through, or NULL. */
-static int try_path(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *untrusted, int64_t now, bool any_usage,
+static int try_path(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) * untrusted, int64_t now, bool any_usage,
                     struct moon_verification *out, X509 **suspect) {
     int error = X509_V_ERR_OUT_OF_MEM;
     X509_STORE_CTX *ctx = X509_STORE_CTX_new();
@@ -371,7 +375,7 @@ out:
     return error;
 }
 
-static void verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *chain, int64_t now, bool any_usage,
+static void verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) * chain, int64_t now, bool any_usage,
                    struct moon_verification *out) {
     *out = (struct moon_verification){.error = check_presented(trust, leaf, chain)};
     if (!out->error && any_usage && !may_sign(leaf))
@@ -399,7 +403,7 @@ static void verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *c
     sk_X509_free(untrusted);
 }
 
-void moon_trust_verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *chain, int64_t now,
+void moon_trust_verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) * chain, int64_t now,
                        struct moon_verification *out) {
     ERR_set_mark(); /* called inside handshakes too: what fails here is a fact, not an error of libssl's */
     verify(trust, leaf, chain, now, trust->usage == MOON_TRUST_USAGE_IGNORE, out);
