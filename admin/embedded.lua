@@ -1,8 +1,8 @@
 --- moongate.admin.embedded — the control plane of a gateway that is part of another program: a whole configuration comes
 --- as one JSON text, is built, proven and published. No store, no API, nothing on disk.
 ---
---- The control thread calls `publish` through moongate.phases, which gets this module handed in by C. Zones whose text is the
---- same as in the configuration that is served keep their sections. What is refused changes nothing.
+--- The control thread calls `publish` through moongate.phases, which gets this module handed in by C. Zones that say
+--- the same as in the configuration that is served keep their sections. What is refused changes nothing.
 
 local embedded_document = require "moongate.admin.embedded_document"
 local json = require "moongate.json"
@@ -20,13 +20,38 @@ function M.new(control)
   return setmetatable({ control = control, generation = 0, sections = {} }, Embedded)
 end
 
+-- Appends what a decoded value says, in one order whatever order it was written in; no two values say the same.
+local function spell(value, parts)
+  local n = #parts
+  if type(value) == "string" then
+    parts[n + 1], parts[n + 2], parts[n + 3] = #value, ":", value
+  elseif type(value) ~= "table" or value == json.null then
+    parts[n + 1], parts[n + 2] = tostring(value), ";"
+  elseif json.is_array(value) then
+    parts[n + 1] = "["
+    for _, element in ipairs(value) do spell(element, parts) end
+    parts[#parts + 1] = "]"
+  else
+    local keys = {}
+    for key in pairs(value) do keys[#keys + 1] = key end
+    table.sort(keys)
+    parts[n + 1] = "{"
+    for _, key in ipairs(keys) do
+      spell(key, parts)
+      spell(value[key], parts)
+    end
+    parts[#parts + 1] = "}"
+  end
+  return parts
+end
+
 local function where_in(index, where)
   return ("zones[%d]%s"):format(index - 1, where ~= "" and ": " .. where or "")
 end
 
--- The section of one zone: the one that is served, when its text is the same. Returns its name, too.
+-- The section of one zone with its name, and a digest of what it says: the one that is served, when it says the same.
 local function section_of(self, value, index)
-  local digest = self.control.sha256(json.encode(value, { sorted = true }))
+  local digest = self.control.sha256(table.concat(spell(value, {})))
   local kept = self.sections[digest]
   if kept then return kept, digest end
   local document, mistake = embedded_document.zone(self.control, value, index)

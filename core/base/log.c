@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/error.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "base/word.h"
 
 #define RING_SIZE (256 * 1024) /* power of two */
@@ -165,7 +166,7 @@ struct moon_log *moon_log_open_pumped(int fd, moon_log_sink_fn sink, void *data,
 struct moon_log *moon_log_open(int fd, moon_log_sink_fn sink, void *data, enum moon_log_level level) {
     struct moon_log *log = moon_log_open_pumped(fd, sink, data, level);
     log->has_writer = true;
-    moon_assert(pthread_create(&log->writer, NULL, writer_main, log) == 0);
+    moon_assert(moon_thread_start(&log->writer, writer_main, log) == 0);
     return log;
 }
 

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/mem.h"
+#include "base/thread.h"
 #include "gate/worker.h"
 
 #define WORKERS_MAX 128
@@ -247,7 +248,7 @@ static int start_workers(struct moon_gateway *gateway, struct moon_diag *diag) {
         return moon_worker_begin(guest_of(gateway), diag ? diag : &nothing);
     for (unsigned i = 0; i < gateway->worker_count; i++) {
         struct moon_worker *worker = &gateway->workers[i];
-        int rc = pthread_create(&worker->thread, NULL, moon_worker_main, worker);
+        int rc = moon_thread_start(&worker->thread, moon_worker_main, worker);
         if (rc) {
             moon_diag_set(diag, "workers", "cannot start a thread: %s", strerror(rc));
             return MOON_ESYSTEM;
@@ -467,6 +468,8 @@ static void force(struct moon_gateway *gateway) {
 
 static void on_deadline(uv_timer_t *timer) {
     struct moon_gateway *gateway = timer->data;
+    if (gateway->forced) /* ended otherwise; whose log it was may have gone since */
+        return;
     moon_log_line(gateway->control.log, MOON_LOG_WARN, "gateway", "the drain deadline has passed", NULL);
     force(gateway);
 }

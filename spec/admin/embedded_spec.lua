@@ -57,6 +57,29 @@ describe("moongate.admin.embedded", function()
     assert.same({ "a.test", "b.test", "b.test" }, built)
   end)
 
+  it("keeps a zone that says the same in other words", function()
+    assert.is_true(it_publishes:publish('{"zones":[{"name":"a.test","hosts":[{"name":"*","trust":[]}],"rules":null}]}'))
+    assert.is_true(it_publishes:publish('{"zones":[{"hosts":[{"trust":[],"name":"*"}], "rules":null, "name":"a\\u002etest"}]}'))
+    assert.same({ "a.test" }, built)
+  end)
+
+  for _, case in ipairs {
+    { "text and null", "null", '"null"' }, { "text and number", "1", '"1"' }, { "an array and an object", "[]", "{}" },
+    { "two texts and one", '["a","b"]', '["a\\",\\"b"]' },
+  } do
+    it(("tells apart zones that differ in %s"):format(case[1]), function()
+      local digested = {}
+      control.sha256 = function(bytes)
+        digested[#digested + 1] = bytes
+        return bytes
+      end
+      it_publishes:publish('{"zones":[{"name":"a.test","rules":' .. case[2] .. "}]}")
+      it_publishes:publish('{"zones":[{"name":"a.test","rules":' .. case[3] .. "}]}")
+      assert.equal(2, #digested)
+      assert.not_equal(digested[1], digested[2])
+    end)
+  end
+
   it("refuses a zone that stands twice", function()
     local ok, mistake = it_publishes:publish(configuration(zone "a.test", zone("A.test", "not ssl")))
     assert.is_nil(ok)

@@ -4,8 +4,10 @@
  *
  * Arguments: the scenario: "refusals", "threads", "loop", "both", "drain", "twice" or "again". */
 #include <arpa/inet.h>
+#include <dirent.h>
 #include <moongate.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,14 +20,16 @@
     "{\"action\":\"block\",\"expression\":\"http.request.uri.path eq \\\"" path "\\\" and not " condition "\"}"
 
 static const char served[] =
-    "{\"zones\":[{\"name\":\"one.test\",\"hosts\":[{\"name\":\"*\"}],\"rules\":[" UNLESS("/flag", "spec.flag") "," UNLESS("/number", "spec.number gt 4") "," UNLESS(
-        "/text",
-        "spec.text eq \\\"127.0.0.1 GET q=1\\\"") "," UNLESS("/address",
-                                                             "spec.address in {192.0.2.0/24}") "," UNLESS("/missing",
-                                                                                                          "spec."
-                                                                                                          "missing eq "
-                                                                                                          "\\\"\\\"") "," UNLESS("/inspected",
-                                                                                                                                 "http.request.body.raw contains \\\"good\\\"") "]}]}";
+    "{\"zones\":[{\"name\":\"one.test\",\"hosts\":[{\"name\":\"*\"}],\"rules\":[" UNLESS("/flag", "spec.flag") "," UNLESS(
+        "/number",
+        "spec.number gt 4") "," UNLESS("/text",
+                                       "spec.text eq \\\"127.0.0.1 GET q=1\\\"") "," UNLESS("/address",
+                                                                                            "spec.address in "
+                                                                                            "{192.0.2.0/24}") "," UNLESS("/missing",
+                                                                                                                         "spec."
+                                                                                                                         "missing eq "
+                                                                                                                         "\\\"\\\"") "," UNLESS("/inspected",
+                                                                                                                                                "http.request.body.raw contains \\\"good\\\"") "]}]}";
 
 static void check(bool fine, const char *what) {
     if (fine)
@@ -360,6 +364,28 @@ static void refusals(void) {
     printf("%s, %s, %s\n", moon_gate_strerror(0), moon_gate_strerror(MOON_EBUSY), moon_gate_strerror(UV_EADDRINUSE));
 }
 
+/* How many threads of this process a TERM may be handed to. */
+static unsigned count_takers(void) {
+    unsigned takers = 0;
+    struct dirent *entry;
+    DIR *tasks = opendir("/proc/self/task");
+    CHECK(tasks != NULL);
+    while ((entry = readdir(tasks))) {
+        char path[300], line[256];
+        unsigned long long blocked = 0;
+        snprintf(path, sizeof path, "/proc/self/task/%s/status", entry->d_name);
+        FILE *status = entry->d_name[0] == '.' ? NULL : fopen(path, "r");
+        if (!status)
+            continue;
+        while (fgets(line, sizeof line, status))
+            sscanf(line, "SigBlk: %llx", &blocked);
+        fclose(status);
+        takers += !(blocked >> (SIGTERM - 1) & 1);
+    }
+    closedir(tasks);
+    return takers;
+}
+
 static void tell_status(struct moon_gate *gate) {
     struct moon_gate_status status;
     moon_gate_status(gate, &status);
@@ -381,6 +407,7 @@ static void on_threads(void) {
     visit(port_of(gate));
     printf("within: %d %d %d\n", asked.publish_rc, asked.drain_rc, asked.close_rc);
     tell_status(gate);
+    printf("threads that take signals: %u\n", count_takers());
     CHECK(moon_gate_close(gate, set_true, &gone) == 0 && gone);
     printf("lines: %s\n", lines.malformed ? "malformed" : lines.count >= 14 ? "enough" : "too few");
 }

@@ -102,6 +102,9 @@ for _, way in ipairs {
 
     it("cannot be changed from within a handler", function() assert.is_true(has "within: -20011 -20011 -20011") end)
     it("tells its status", function() assert.is_true(has(way[4])) end)
+    if way[2] == "threads" then
+      it("leaves signals to the program's threads", function() assert.is_true(has "threads that take signals: 1") end)
+    end
     it("hands each log line to the program", function() assert.is_true(has "lines: enough") end)
   end)
 end
