@@ -5,6 +5,7 @@
 
 local export_document = require "moongate.cli.export_document"
 local json = require "moongate.json"
+local kind_of = require "moongate.cli.kind"
 local plan_of = require "moongate.cli.plan"
 local session_of = require "moongate.cli.session"
 local world_of = require "moongate.cli.world"
@@ -32,8 +33,9 @@ end
 local function set_single(world, operation)
   local list, failure = operation.kind.read(world, operation.place)
   if not list then return nil, failure end
-  if not plan_of.differences(operation.value, list[1])[1] then return true end
-  return operation.kind.change(world, operation.place, operation.value, list[1])
+  local value = kind_of.settle(operation.kind, operation.value, list[1])
+  if not plan_of.differences(value, list[1])[1] then return true end
+  return operation.kind.change(world, operation.place, value, list[1])
 end
 
 local function carry_out(world, operation, step)

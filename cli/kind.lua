@@ -26,6 +26,7 @@ local M = {}
 ---@field needs (fun(value: table): string, string[])|nil name of a kind of the account, and keys that must be there
 ---@field missing string|nil why a thing that is not there cannot be made; such kinds have no create
 ---@field free boolean|nil any member may stand there, with any value
+---@field complete (fun(value: table, before: table): table)|nil a value with what the API would add to what it says
 ---@field repeatable boolean|nil a second one of the same key adds nothing
 ---@field hidden boolean|nil never in a document
 ---@field referred boolean|nil others refer to it, so it is read even where a document does not speak of it
@@ -71,6 +72,26 @@ function M.merge(value, before)
   for name, member in pairs(before or {}) do merged[name] = member end
   for name, member in pairs(value) do merged[name] = member end
   return merged
+end
+
+--- What a value comes to over what is there: completed as the API would, and what it does not speak of as it was.
+---@param kind moongate.cli.kind
+---@param value table
+---@param before table
+---@return table
+function M.settle(kind, value, before)
+  return M.merge(kind.complete and kind.complete(value, before) or value, before)
+end
+
+--- A copy of a value whose member, an object, speaks of some things only.
+---@param value table
+---@param before table where the rest is
+---@param name string of the member
+---@return table
+function M.fill(value, before, name)
+  local copy = M.merge(value)
+  if json.is_object(value[name]) and json.is_object(before[name]) then copy[name] = M.merge(value[name], before[name]) end
+  return copy
 end
 
 --- A text that is the same for equal values.

@@ -38,11 +38,25 @@ local function write_items(world, path, items)
   return true
 end
 
+local function in_order(items)
+  local copy = json.array {}
+  for index, item in ipairs(items) do copy[index] = kind.canonical(item) end
+  table.sort(copy)
+  return copy
+end
+
 M.lists = {
   name = "lists", singular = "list", level = "account", required = { "name", "kind" },
   members = { name = STRING, kind = STRING, description = STRING, items = ARRAY },
   key = function(value) return value.name end,
   must_renew = function(value, before) return value.kind ~= before.kind end,
+  -- The order of items means nothing.
+  complete = function(value, before)
+    if not json.is_array(value.items) or not json.is_array(before.items) then return value end
+    local copy = kind.merge(value)
+    if kind.canonical(in_order(value.items)) == kind.canonical(in_order(before.items)) then copy.items = before.items end
+    return copy
+  end,
 }
 
 function M.lists.read(world, place)

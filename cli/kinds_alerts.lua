@@ -35,6 +35,7 @@ M.notification_policies = {
   members = { name = STRING, alert_type = STRING, description = STRING, alert_interval = STRING, enabled = BOOLEAN,
     filters = OBJECT, mechanisms = OBJECT },
   key = function(value) return ("%s (%s)"):format(tostring(value.name), tostring(value.alert_type)) end,
+  complete = function(value, before) return kind.fill(value, before, "mechanisms") end,
 }
 
 local function path_of(world, place, value)

@@ -85,6 +85,26 @@ local function rules_of_body(world, place, rules, raw)
   return body
 end
 
+-- Rules with what the API says of those that leave it out.
+local function complete_rules(value)
+  if not json.is_array(value.rules) then return value end
+  local copy = kind.merge(value)
+  copy.rules = json.array {}
+  for index, rule in ipairs(value.rules) do
+    local full = json.is_object(rule) and kind.trim(rule, RULE) or rule
+    if json.is_object(rule) then
+      if full.enabled == nil then full.enabled = true end
+      full.description = full.description or ""
+      if full.action == "skip" and not full.logging then full.logging = json.object { enabled = true } end
+      for name, member in pairs(rule) do
+        if not RULE[name] then full[name] = member end -- for the API to refuse
+      end
+    end
+    copy.rules[index] = full
+  end
+  return copy
+end
+
 -- ---- entry points and custom rulesets ----
 
 local function entry_point(world, place)
@@ -100,7 +120,7 @@ end
 function M.rules(level)
   local one = {
     name = "rules", singular = "rules", level = level, single = true, members = { description = STRING, rules = ARRAY },
-    key = function() return "" end,
+    key = function() return "" end, complete = complete_rules,
   }
   function one.read(world, place)
     local raw, failure = entry_point(world, place)
@@ -125,7 +145,7 @@ function M.custom_rulesets(level)
   local one = {
     name = "custom_rulesets", singular = "custom ruleset", level = level, required = { "name" }, referred = true,
     members = { name = STRING, description = STRING, rules = ARRAY },
-    key = function(value) return value.name end,
+    key = function(value) return value.name end, complete = complete_rules,
   }
   local function path(world, place, value)
     return ("%s/rulesets/%s"):format(place.path, world:id(one.name, place, value.name))
@@ -176,7 +196,7 @@ local FILTER = { expression = true, paused = true, description = true, ref = tru
 
 M.firewall_rules = {
   name = "firewall_rules", singular = "firewall rule", level = "zone", required = { "action", "filter" },
-  repeatable = true,
+  repeatable = true, complete = function(value, before) return kind.fill(value, before, "filter") end,
   members = { action = STRING, priority = INTEGER, paused = BOOLEAN, description = STRING, products = ARRAY,
     ref = STRING, filter = OBJECT },
   key = function(value)

@@ -61,6 +61,7 @@ M.custom_hostnames = {
   members = { hostname = STRING, ssl = OBJECT, custom_origin_server = STRING, custom_origin_sni = STRING,
     custom_metadata = OBJECT },
   key = function(value) return value.hostname end,
+  complete = function(value, before) return kind.fill(value, before, "ssl") end,
   -- An ssl object that is there stays.
   must_renew = function(value, before) return value.ssl == json.null and before.ssl ~= json.null end,
 }

@@ -159,7 +159,7 @@ M.hostname_options = kind.named {
   name = "hostname_options", singular = "options of", level = "zone", required = { "hostname" },
   members = { hostname = STRING, client_certificate_usage = STRING, resumption = BOOLEAN, forward = OBJECT,
     strict_sni = BOOLEAN },
-  collection = "/moongate/hostnames",
+  collection = "/moongate/hostnames", complete = function(value, before) return kind.fill(value, before, "forward") end,
   key = function(value) return value.hostname end,
   path_of = function(world, value) return world.escape(value.hostname) end,
 }

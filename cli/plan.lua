@@ -127,12 +127,12 @@ local function is_beside(self, kind)
 end
 
 local function plan_known(self, kind, place, key, value, before)
-  if not M.differences(value, before)[1] then return end
+  local merged = kind_of.settle(kind, value, before)
+  if not M.differences(merged, before)[1] then return end
   if is_beside(self, kind) and kind ~= kinds.zones then
     return self:refuse(kind, place, key, "the account has another one of that name; take it out of the document, or "
       .. "import a whole account")
   end
-  local merged = kind_of.merge(value, before)
   local renew = kind.must_renew and kind.must_renew(merged, before)
   add(self, renew and "renew" or "change", kind, place, key, merged, before)
 end

@@ -116,6 +116,27 @@ describe("moongate export and import", function()
       everything.prepare(call_of(target))
     end)
 
+    it("changes nothing the second time when the document says no more than it must", function()
+      local text = json.encode(json.object {
+        moongate_export = 1, scope = "account",
+        account = json.object { lists = json.array { { name = "l", kind = "ip", items = json.array { { ip = "192.0.2.9" }, { ip = "192.0.2.10" } } } } },
+        zones = json.array { json.object {
+          name = "heron.test", settings = json.object { ssl = "strict" },
+          rules = json.object { rules = json.array { { action = "block", expression = "ssl" },
+            { action = "skip", expression = "ssl", action_parameters = { ruleset = "current" } } } },
+          custom_rulesets = json.array { { name = "c", rules = json.array { { action = "log", expression = "ssl" } } } },
+          firewall_rules = json.array { { action = "block", filter = { expression = "ssl" } } },
+          origins = json.array { { hostname = "*", url = "http://127.0.0.1:1" } },
+          dns_records = json.array { { type = "A", name = "a.heron.test", content = "192.0.2.1" } },
+          hostname_options = json.array { { hostname = "a.heron.test", forward = { xfcc = true } } },
+          custom_hostnames = json.array { { hostname = "c.crane.test", ssl = { method = "http", type = "dv" } } },
+        } },
+      })
+      local result = import(target, text)
+      assert.equal(0, result.code, result.err)
+      assert.equal("", import(target, text).out)
+    end)
+
     it("brings an empty gateway to the same configuration, and changes nothing the second time", function()
       local text = export(source)
       local result = import(target, text)
@@ -262,6 +283,9 @@ describe("moongate export and import", function()
         "~ change DNS record CNAME alias.heron.test in the zone heron.test\n    content: www.heron.test → x.heron.test\n" },
       { "denied certificates", function(d) d.account.certificate_authorities[1].denials = json.array {} end,
         "~ change CA partners\n    denials - {\"comment\":\"lost\",\"serial\":\"0xa1b\"}\n" },
+      { "one option of several", function(d) zone_of(d, "heron.test").hostname_options[1].forward = { fields = true } end,
+        "~ change options of api.heron.test in the zone heron.test\n    forward: {\"cloudflare\":false,\"fields\":false,\"rfc9440\":false,\"xfcc\":true} → "
+        .. "{\"cloudflare\":false,\"fields\":true,\"rfc9440\":false,\"xfcc\":true}\n" },
       { "a kind that is not spoken of", function(d) zone_of(d, "heron.test").origins = nil end, "" },
     } do
       it("plans " .. case[1] .. ", and carries it out", function()
