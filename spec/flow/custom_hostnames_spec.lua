@@ -3,7 +3,9 @@
 local certs = require "spec.support.certs"
 local gateway = require "spec.support.gateway"
 local origin = require "spec.support.origin"
+local resolver_support = require "spec.support.resolver"
 local shell = require "spec.support.shell"
+local wait = require "spec.support.wait"
 
 describe("a custom hostname", function()
   local gate, behind, base
@@ -146,5 +148,30 @@ describe("a custom hostname", function()
     gate:wait_exit()
     gate:launch()
     assert.equal(shell.run({ "openssl", "x509", "-noout", "-serial", "-issuer" }, { stdin = leaf.pem }).stdout, presented("shop.customer.test"))
+  end)
+end)
+
+describe("a custom hostname whose ownership is to be proven", function()
+  it("is served once its token is found in DNS, while the gateway goes on serving", function()
+    local behind, resolver = origin.start(), resolver_support.open()
+    local gate = gateway.start { origin = behind, config = { outgoing = { dns = resolver.address } } }
+    local base = ("/zones/%s/custom_hostnames"):format(gate.zone)
+    gate:set_origin(gate.zone, "fallback.example.com", behind.url)
+    gate:api("PUT", base .. "/fallback_origin", { origin = "fallback.example.com" })
+    gate:api("PUT", ("/zones/%s/moongate/custom_hostnames"):format(gate.zone), { ownership_checks = true })
+    local _, document = gate:admin("POST", base, { hostname = "shop.customer.test", ssl = { method = "txt", type = "dv" } })
+    local made = document.result
+    assert.equal("pending", made.status)
+    assert.not_equal(200, (gate:status { host = "shop.customer.test" }))
+    wait.until_true("the hostname to be active", function()
+      resolver:answer(function(question, name)
+        return resolver_support.reply(question, name == made.ownership_verification.name and { made.ownership_verification.value } or {})
+      end)
+      return gate:api("GET", base .. "/" .. made.id).status == "active"
+    end, 60)
+    assert.equal(200, (gate:status { host = "shop.customer.test" }))
+    gate:stop()
+    behind:stop()
+    resolver:close()
   end)
 end)
