@@ -118,7 +118,7 @@ end
 
 -- ---- lists ----
 
-local PAGES = 400 -- of one list at most; what lies between is skipped, so that the last pages are read too
+local PAGES = 1000 -- of one list at most
 
 -- Reads pages to the end. Page style when `cursor` is nil.
 local function read_list(gate, target, cursor)
@@ -146,10 +146,10 @@ end
 local function measure_lists(gate, made)
   local results = {}
   for _, list in ipairs {
-    { "zones", "/zones?per_page=50" }, { "accounts", "/accounts?per_page=50" }, 
+    { "zones", "/zones?per_page=50" }, { "accounts", "/accounts?per_page=50" },
     { "items of a list", ("/accounts/%s/rules/lists/%s/items?per_page=500"):format(made.list.account_id, made.list.id), true },
   } do
-    gate:api("GET", "/user") -- whatever the first answer needs is there before the measuring
+    read_list(gate, list[2], list[3]) -- what the first time needs stays: Lua's memory grows before it is collected
     local before = gate:memory "VmRSS"
     local items, seconds, pages = read_list(gate, list[2], list[3])
     results[#results + 1] = {
@@ -157,6 +157,13 @@ local function measure_lists(gate, made)
     }
   end
   return results
+end
+
+-- The last good snapshot, which is written bit by bit after the start: how long after it.
+local function measure_save(gate, started)
+  local path = gate.directory .. "/data/last-good.json"
+  wait.until_true("the last good snapshot", function() return shell.run({ "test", "-s", path }).status == 0 end, 600)
+  return wait.now() - started
 end
 
 -- ---- the report ----
@@ -175,6 +182,7 @@ local function report(results)
     verdict(missed, results.start.seconds < AIMS.start, "start")))
   print(("%-28s %8.2f s"):format("its processor time", results.start.cpu_seconds))
   print(("%-28s %8.0f MiB"):format("resident after the start", results.start.resident_kb / 1024))
+  print(("%-28s %8.1f s"):format("last good snapshot after", results.saved))
   print(("%-28s %8.2f s"):format("end", results.stop))
   print(("\n%-28s %8s %8s %8s   aim (p95) %g ms"):format("change, served by all (ms)", "p50", "p95", "max", AIMS.change * 1000))
   for _, one in ipairs(results.changes) do
@@ -221,8 +229,10 @@ local function main(options)
   local results = { zones = options.zones, workers = gate.config.workers }
   say("Starting …")
   results.start = measure_start(gate)
+  local started = wait.now()
   results.changes = measure_changes(gate, made.zones, options.changes)
   check_served(gate, made.zones)
+  results.saved = measure_save(gate, started)
   results.lists = measure_lists(gate, made)
   results.stop = timed(function() gate:stop() end)
   local missed = report(results)

@@ -16,7 +16,6 @@
 #include "tls/crypto.h"
 
 /* Of a certificate chain or a key in PEM; ours are below 4 KiB unless hundreds of names are in one. */
-#define PEM_CEILING (256 * 1024)
 
 double moon_ffi_now(void) {
     struct timespec now;
@@ -206,20 +205,13 @@ int moon_ffi_managed_ca_issue(struct moon_keyring *ring, const struct moon_ffi_i
 /* With a certificate that the local CA issues for the terms' names. */
 static int build_issued(struct moon_tls_policy **out, struct moon_control *control, struct moon_tls_terms *terms,
                         const struct moon_ffi_terms *given, struct moon_diag *diag) {
-    struct moon_buf certificates, key;
-    moon_buf_init(&certificates, PEM_CEILING);
-    moon_buf_init(&key, PEM_CEILING);
     bool rsa = moon_tls_ciphers_need_rsa(terms->ciphers, terms->cipher_count);
-    int rc = moon_local_ca_issue(control->local_ca, given->names, given->name_count, rsa, &certificates, &key, diag);
-    if (rc == 0) {
-        terms->certificates = moon_buf_view(&certificates);
-        terms->private_key = moon_buf_view(&key);
+    int rc = moon_local_ca_sign(control->local_ca, given->names, given->name_count, rsa, &terms->leaf, &terms->issuer,
+                                &terms->key, diag);
+    if (rc == 0)
         rc = moon_tls_policy_new(out, terms, diag);
-    }
-    if (key.data)
-        OPENSSL_cleanse(key.data, key.capacity);
-    moon_buf_free(&key);
-    moon_buf_free(&certificates);
+    X509_free(terms->leaf);
+    EVP_PKEY_free(terms->key);
     return rc;
 }
 

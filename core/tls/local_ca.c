@@ -139,8 +139,7 @@ struct order {
     const char *usage, *purpose; /* in the words of OpenSSL's configuration */
 };
 
-static int issue(struct moon_local_ca *ca, EVP_PKEY *key, const struct order *order, struct moon_buf *certificates,
-                 struct moon_buf *private_key, struct moon_diag *diag) {
+static int sign(struct moon_local_ca *ca, EVP_PKEY *key, const struct order *order, X509 **out, struct moon_diag *diag) {
     int64_t now = (int64_t)time(NULL), until = now - BACKDATE + (int64_t)LEAF_DAYS * DAY;
     if (now >= ca->not_after) {
         moon_diag_set(diag, "local CA", "the local CA has expired");
@@ -150,6 +149,7 @@ static int issue(struct moon_local_ca *ca, EVP_PKEY *key, const struct order *or
         until = ca->not_after;
     int rc = MOON_ENOMEM;
     X509 *leaf = X509_new();
+    *out = NULL;
     if (!leaf || !key || !X509_set_version(leaf, X509_VERSION_3) || !moon_issue_serial(leaf) ||
         !moon_issue_validity(leaf, now - BACKDATE, until) ||
         !X509_set_issuer_name(leaf, X509_get_subject_name(ca->certificate)) || !X509_set_pubkey(leaf, key) ||
@@ -165,17 +165,29 @@ static int issue(struct moon_local_ca *ca, EVP_PKEY *key, const struct order *or
         !moon_issue_extension(leaf, ca->certificate, NID_authority_key_identifier, "keyid:always") ||
         !X509_sign(leaf, ca->key, EVP_sha256()))
         goto out;
-    if ((rc = moon_issue_write_certificate(certificates, leaf)) == 0 &&
-        (rc = moon_issue_write_certificate(certificates, ca->certificate)) == 0)
-        rc = moon_issue_write_key(private_key, key);
+    *out = leaf;
+    leaf = NULL;
+    rc = 0;
 out:
     moon_crypto_forget_errors();
     X509_free(leaf);
     return rc;
 }
 
-int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count, bool rsa,
-                        struct moon_buf *certificates, struct moon_buf *private_key, struct moon_diag *diag) {
+static int issue(struct moon_local_ca *ca, EVP_PKEY *key, const struct order *order, struct moon_buf *certificates,
+                 struct moon_buf *private_key, struct moon_diag *diag) {
+    X509 *leaf;
+    int rc = sign(ca, key, order, &leaf, diag);
+    if (rc == 0 && (rc = moon_issue_write_certificate(certificates, leaf)) == 0 &&
+        (rc = moon_issue_write_certificate(certificates, ca->certificate)) == 0)
+        rc = moon_issue_write_key(private_key, key);
+    moon_crypto_forget_errors();
+    X509_free(leaf);
+    return rc;
+}
+
+int moon_local_ca_sign(struct moon_local_ca *ca, const struct moon_str *names, size_t count, bool rsa, X509 **leaf,
+                       X509 **issuer, EVP_PKEY **key, struct moon_diag *diag) {
     /* With RSA the suites without forward secrecy, whose clients encrypt to the key, may have been chosen. */
     const struct order order = {
         .names = names,
@@ -183,12 +195,32 @@ int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, 
         .usage = rsa ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature",
         .purpose = "serverAuth",
     };
+    *leaf = NULL;
+    *key = NULL;
+    *issuer = ca->certificate;
     if (count == 0 || count > NAMES_MAX) {
         moon_diag_set(diag, "names", "a certificate carries 1 to %d names", NAMES_MAX);
         return MOON_EREFUSED;
     }
-    EVP_PKEY *key = leaf_key(ca, rsa);
-    int rc = issue(ca, key, &order, certificates, private_key, diag);
+    *key = leaf_key(ca, rsa);
+    int rc = sign(ca, *key, &order, leaf, diag);
+    if (rc) {
+        EVP_PKEY_free(*key);
+        *key = NULL;
+    }
+    return rc;
+}
+
+int moon_local_ca_issue(struct moon_local_ca *ca, const struct moon_str *names, size_t count, bool rsa,
+                        struct moon_buf *certificates, struct moon_buf *private_key, struct moon_diag *diag) {
+    X509 *leaf, *issuer;
+    EVP_PKEY *key;
+    int rc = moon_local_ca_sign(ca, names, count, rsa, &leaf, &issuer, &key, diag);
+    if (rc == 0 && (rc = moon_issue_write_certificate(certificates, leaf)) == 0 &&
+        (rc = moon_issue_write_certificate(certificates, issuer)) == 0)
+        rc = moon_issue_write_key(private_key, key);
+    moon_crypto_forget_errors();
+    X509_free(leaf);
     EVP_PKEY_free(key);
     return rc;
 }

@@ -6,6 +6,7 @@
 #ifndef MOON_TLS_LOCAL_CA_H
 #define MOON_TLS_LOCAL_CA_H
 
+#include <openssl/x509.h>
 #include <stdbool.h>
 
 #include "base/buf.h"
@@ -25,6 +26,11 @@ void moon_local_ca_close(struct moon_local_ca **ca);
 
 /* Appends its certificate as PEM. */
 int moon_local_ca_certificate(const struct moon_local_ca *ca, struct moon_buf *out);
+
+/* As moon_local_ca_issue, without writing anything as PEM, which costs more than signing it: `leaf` and `key` are the caller's,
+ * `issuer` is borrowed. */
+int moon_local_ca_sign(struct moon_local_ca *ca, const struct moon_str *names, size_t count, bool rsa, X509 **leaf,
+                       X509 **issuer, EVP_PKEY **key, struct moon_diag *diag);
 
 /* Issues a server certificate (397 days, random serial) for these DNS names (at least one; wildcards allowed; IP text
  * becomes an IP SAN). Its key is a new one of ECDSA P-256; with `rsa` one of 2048 bits, which is made once and then the

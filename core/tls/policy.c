@@ -80,6 +80,30 @@ void moon_tls_server_defaults(SSL_CTX *ctx) {
     SSL_CTX_set_cert_verify_callback(ctx, moon_tls_hello_present, NULL);
 }
 
+static int use_leaf(SSL_CTX *ctx, X509 *leaf, struct moon_diag *diag) {
+    if (SSL_CTX_use_certificate(ctx, leaf) == 1)
+        return 0;
+    moon_diag_set(diag, "certificates", "block 1 cannot be used: %s", moon_crypto_error());
+    return MOON_EREFUSED;
+}
+
+static int use_issuer(SSL_CTX *ctx, X509 *issuer, int number, struct moon_diag *diag) {
+    if (SSL_CTX_add1_chain_cert(ctx, issuer) == 1)
+        return 0;
+    moon_diag_set(diag, "certificates", "block %d cannot be used: %s", number, moon_crypto_error());
+    return MOON_EREFUSED;
+}
+
+static int use_key(SSL_CTX *ctx, X509 *leaf, EVP_PKEY *key, struct moon_diag *diag) {
+    if (X509_check_private_key(leaf, key) != 1)
+        moon_diag_set(diag, "private_key", "the private key does not belong to the first certificate");
+    else if (SSL_CTX_use_PrivateKey(ctx, key) != 1)
+        moon_diag_set(diag, "private_key", "the private key cannot be used: %s", moon_crypto_error());
+    else
+        return 0;
+    return MOON_EREFUSED;
+}
+
 int moon_tls_identity_use(SSL_CTX *ctx, struct moon_str certificates, struct moon_str private_key,
                           struct moon_diag *diag) {
     STACK_OF(X509) *chain = NULL;
@@ -87,29 +111,12 @@ int moon_tls_identity_use(SSL_CTX *ctx, struct moon_str certificates, struct moo
     int rc = moon_pem_read_certificates(&chain, certificates, "certificates", diag);
     if (!rc)
         rc = moon_pem_read_key(&key, private_key, "private_key", diag);
-    if (rc)
-        goto out;
-    rc = MOON_EREFUSED;
-    if (SSL_CTX_use_certificate(ctx, sk_X509_value(chain, 0)) != 1) {
-        moon_diag_set(diag, "certificates", "block 1 cannot be used: %s", moon_crypto_error());
-        goto out;
-    }
-    for (int i = 1; i < sk_X509_num(chain); i++) {
-        if (SSL_CTX_add1_chain_cert(ctx, sk_X509_value(chain, i)) != 1) {
-            moon_diag_set(diag, "certificates", "block %d cannot be used: %s", i + 1, moon_crypto_error());
-            goto out;
-        }
-    }
-    if (X509_check_private_key(sk_X509_value(chain, 0), key) != 1) {
-        moon_diag_set(diag, "private_key", "the private key does not belong to the first certificate");
-        goto out;
-    }
-    if (SSL_CTX_use_PrivateKey(ctx, key) != 1) {
-        moon_diag_set(diag, "private_key", "the private key cannot be used: %s", moon_crypto_error());
-        goto out;
-    }
-    rc = 0;
-out:
+    if (!rc)
+        rc = use_leaf(ctx, sk_X509_value(chain, 0), diag);
+    for (int i = 1; !rc && i < sk_X509_num(chain); i++)
+        rc = use_issuer(ctx, sk_X509_value(chain, i), i + 1, diag);
+    if (!rc)
+        rc = use_key(ctx, sk_X509_value(chain, 0), key, diag);
     moon_crypto_forget_errors();
     EVP_PKEY_free(key);
     sk_X509_pop_free(chain, X509_free);
@@ -134,8 +141,17 @@ static int check_versions(const struct moon_tls_policy *policy, struct moon_diag
     return 0;
 }
 
+static int use_first(SSL_CTX *ctx, const struct moon_tls_terms *terms, struct moon_diag *diag) {
+    if (!terms->leaf)
+        return moon_tls_identity_use(ctx, terms->certificates, terms->private_key, diag);
+    int rc = use_leaf(ctx, terms->leaf, diag);
+    if (!rc)
+        rc = use_issuer(ctx, terms->issuer, 2, diag);
+    return rc ? rc : use_key(ctx, terms->leaf, terms->key, diag);
+}
+
 static int use_identities(struct moon_tls_policy *policy, const struct moon_tls_terms *terms, struct moon_diag *diag) {
-    int rc = moon_tls_identity_use(policy->ctx, terms->certificates, terms->private_key, diag);
+    int rc = use_first(policy->ctx, terms, diag);
     if (rc)
         return rc;
     policy->leaves[0] = SSL_CTX_get0_certificate(policy->ctx);

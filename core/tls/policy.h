@@ -19,6 +19,9 @@ struct moon_tls_terms {
     int max_version;              /* 0: the newest */
     const struct moon_str *ciphers; /* names as tls/ciphers.h has them */
     size_t cipher_count;            /* 0: the default */
+    /* In place of `certificates` and `private_key`, when there is a leaf: what would only be read from them. Counted by the policy. */
+    X509 *leaf, *issuer;
+    EVP_PKEY *key;
     bool strict_name; /* a handshake under a name that no certificate of these covers is refused (unrecognized_name) */
 };
 

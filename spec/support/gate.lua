@@ -26,7 +26,8 @@ int uv_run(uv_loop_t *, int mode);
 
 struct moon_tls_terms {
   int min_version; struct moon_str certificates; struct moon_str private_key; struct moon_str second_certificates;
-  struct moon_str second_private_key; int max_version; const struct moon_str *ciphers; size_t cipher_count; bool strict_name;
+  struct moon_str second_private_key; int max_version; const struct moon_str *ciphers; size_t cipher_count;
+  void *leaf; void *issuer; void *key; bool strict_name;
 };
 struct moon_tls_policy;
 int moon_tls_policy_new(struct moon_tls_policy **out, const struct moon_tls_terms *terms, struct moon_diag *diag);
