@@ -50,21 +50,16 @@ local function with_query(path, query)
   return parts[1] and path .. "?" .. table.concat(parts, "&") or path
 end
 
--- What a stranger's text may do to a terminal: begin a line.
-local function harmless(text)
-  return (tostring(text):gsub("[%z\1-\9\11-\31\127]", "?"))
-end
-
 -- One line for each error of an answer, deeper reasons behind it.
 local function lines_of(errors)
   local lines = {}
   for _, one in ipairs(json.is_array(errors) and errors or {}) do
-    local line = harmless(one.message)
+    local line = tostring(one.message)
     if type(one.code) == "number" then line = ("%s (%d)"):format(line, one.code) end
     local source = one.source
-    if json.is_object(source) and source.pointer then line = line .. " at " .. harmless(source.pointer) end
+    if json.is_object(source) and source.pointer then line = line .. " at " .. tostring(source.pointer) end
     for _, link in ipairs(json.is_array(one.error_chain) and one.error_chain or {}) do
-      line = line .. ": " .. harmless(link.message)
+      line = line .. ": " .. tostring(link.message)
     end
     lines[#lines + 1] = line
   end
@@ -106,7 +101,7 @@ function Api:send(method, path, body)
   while true do
     local response, failure = self.transport:request(request)
     if not response then
-      return nil, { text = ADVICE[failure.kind]:format(self.target.base, harmless(failure.text)) }
+      return nil, { text = ADVICE[failure.kind]:format(self.target.base, failure.text) }
     end
     local wait = response.status == 429 and response.retry_after
     if not wait or not self.patient or waited == WAITS or wait > WAIT_SECONDS then return response end
@@ -134,7 +129,7 @@ function Api:call(method, path, body, query)
   end
   if not envelope.success then return nil, refusal(response, envelope, method, path) end
   for _, message in ipairs(not self.quiet and json.is_array(envelope.messages) and envelope.messages or {}) do
-    self.host.note(harmless(message.message))
+    self.host.note(tostring(message.message))
   end
   return envelope
 end

@@ -279,7 +279,8 @@ local function host_of(given)
     find_config = find_config,
   }
   function host.read_file(path, bytes) return read_file(path, bytes, host.stdin) end
-  function host.note(text) host.stderr:write("moongate: ", text, "\n") end
+  -- Names in it were given by strangers: nothing but a line end gets through to a terminal.
+  function host.note(text) host.stderr:write("moongate: ", (text:gsub("[%z\1-\9\11-\31\127]", "?")), "\n") end
   return host
 end
 

@@ -249,7 +249,7 @@ end
 
 local function finish(code, failure, host)
   if code then return code end
-  host.stderr:write("moongate: ", failure.text, "\n")
+  host.note(failure.text)
   return failure.usage and USAGE or FAILED
 end
 

@@ -16,17 +16,16 @@ local SECONDS, SECONDS_MAX = 60, 3600
 --- Declares the options on a command.
 ---@param command table of argparse
 function M.declare(command)
-  command:group("How to reach the gateway",
-    command:option("--url", "Address of the admin API, such as https://gateway.example.com:8444. Without it: "
-      .. "MOONGATE_URL, then admin.listen of the configuration file."):argname "URL",
-    command:option("-c --config", "Configuration file. Without it: ./moongate.lua, then /etc/moongate/moongate.lua.")
-      :argname "FILE",
-    command:option("--token-file", "File with the token; - is standard input. Without it: MOONGATE_TOKEN.")
-      :argname "FILE":target "token_file",
-    command:option("--cacert", "The CA of the admin API's certificate in PEM, when the system does not know it.")
-      :argname "FILE",
-    command:option("--timeout", ("Seconds to wait for an answer; %d without it."):format(SECONDS)):argname "SECONDS",
-    command:option("--account", "Name or id of the account, when the token sees several."):argname "ACCOUNT")
+  command:option("--url", "Address of the admin API, such as https://gateway.example.com:8444. Without it: "
+    .. "MOONGATE_URL, then admin.listen of the configuration file."):argname "URL"
+  command:option("-c --config", "Configuration file. Without it: ./moongate.lua, then /etc/moongate/moongate.lua.")
+    :argname "FILE"
+  command:option("--token-file", "File with the token; - is standard input. Without it: MOONGATE_TOKEN.")
+    :argname "FILE":target "token_file"
+  command:option("--cacert", "The CA of the admin API's certificate in PEM, when the system does not know it.")
+    :argname "FILE"
+  command:option("--timeout", ("Seconds to wait for an answer; %d without it."):format(SECONDS)):argname "SECONDS"
+  command:option("--account", "Name or id of the account, when the token sees several."):argname "ACCOUNT"
 end
 
 local function is_loopback(host)

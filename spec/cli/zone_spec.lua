@@ -113,6 +113,12 @@ describe("moongate zone", function()
     it("refuses `" .. table.concat(argv, " ") .. "` as wrong usage", function() assert.equal(2, line:run(argv).code) end)
   end
 
+  it("lets no escape sequence of an answer through to the terminal", function()
+    line.canned[1] = { answer = { status = 400, body = '{"success":false,"errors":[{"code":1,"message":"a\\u001b[2Jb\\r"}],"result":null}' } }
+    local err = line:run({ "zone", "list" }).err
+    assert.truthy(err:find("a?[2Jb? (1)", 1, true), err)
+  end)
+
   it("is bold on a terminal, unless NO_COLOR is set", function()
     line.terminal.stdout = true
     assert.truthy(line:ok({ "zone", "list" }):find("\27[1m", 1, true))
