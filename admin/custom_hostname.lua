@@ -182,6 +182,33 @@ function M.replace_certificates(context, id, list)
   return true
 end
 
+--- Puts a certificate with its key in the place of one; its id stays.
+---@param context table
+---@param row table the hostname
+---@param id string of the certificate
+---@param fresh table from moongate.admin.custom_hostname_ssl
+---@return true|nil
+---@return moongate.admin.error[]|nil
+function M.replace_certificate(context, row, id, fresh)
+  local sealed, failure = secrets.seal(context, M.CERTIFICATES, id, fresh.key)
+  if not sealed then return nil, failure end
+  assert(context.tx:run("UPDATE custom_hostname_certificates SET kind = ?, certificate = ?, chain = ?, "
+    .. "private_key = ?, covers_wildcard = ?, issuer = ?, serial_number = ?, signature = ?, uploaded_on = ?, "
+    .. "expires_on = ? WHERE id = ?", fresh.kind, fresh.certificate, fresh.chain, sealed, fresh.covers_wildcard,
+    fresh.issuer, fresh.serial_number, fresh.signature, fresh.uploaded_on, fresh.expires_on, id))
+  context.tx:touch(row.zone_id)
+  return true
+end
+
+--- Takes one certificate away; another one stays.
+---@param context table
+---@param row table the hostname
+---@param id string of the certificate
+function M.drop_certificate(context, row, id)
+  assert(context.tx:run("DELETE FROM custom_hostname_certificates WHERE id = ?", id))
+  context.tx:touch(row.zone_id)
+end
+
 --- A zone has been made: custom hostnames in its domain are its own from now on.
 ---@param tx table
 ---@param name string of the zone

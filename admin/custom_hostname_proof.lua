@@ -1,9 +1,9 @@
 --- moongate.admin.custom_hostname_proof — looks for the proofs of ownership that custom hostnames wait for.
 --
--- A duty of the control thread (admin/duties.lua), for zones whose operator asks for proofs. Either of two is enough: the
--- token as answer to GET at the hostname's challenge address, or as a TXT record. A hostname that has none is looked at
--- again after a minute, then after two, up to an hour, for a month; a PATCH begins anew, and goes before those that have
--- waited long. One at a time: look-ups take threads that workers need for their own.
+-- A duty of the control thread (admin/duties.lua), for zones whose operator asks for proofs. Either of two is enough:
+-- the token as answer to GET at the hostname's challenge address, or as a TXT record. A hostname that has none is looked
+-- at again after a minute, then after two, up to an hour, for a month; a PATCH begins anew, and goes before those that
+-- have waited long. One at a time: look-ups take threads that workers need for their own.
 
 local custom_hostname = require "moongate.admin.custom_hostname"
 local json = require "moongate.json"

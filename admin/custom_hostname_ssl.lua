@@ -83,6 +83,9 @@ end
 
 -- ---- certificates ----
 
+--- Why two certificates cannot stand beside each other.
+M.ONE_OF_EACH = "of two certificates one has an RSA key and one has an ECDSA key"
+
 local WORDS = {
   unreadable = "custom_hostname_certificate", no_leaf = "custom_hostname_no_leaf",
   many_leaves = "custom_hostname_many_leaves", algorithm = "custom_hostname_algorithm",
@@ -104,8 +107,14 @@ local function covers(hosts, hostname)
   return found, below
 end
 
--- A certificate as its row, with its key still open in `key`.
-local function read_pair(context, row, given, pointer)
+--- Reads a certificate and its key into the columns of its row, the key still open in `key`.
+---@param context table
+---@param row table the hostname
+---@param given { custom_certificate: any, custom_key: any }
+---@param pointer string to `given` in the body
+---@return table|nil
+---@return moongate.admin.error[]|nil
+function M.read_pair(context, row, given, pointer)
   local certificate, key = given.custom_certificate, given.custom_key
   if not is_present(certificate) then return refuse_pair(pointer .. "/custom_certificate", "custom_hostname_empty") end
   if type(certificate) ~= "string" then
@@ -146,12 +155,12 @@ end
 local function read_certificates(context, row, list)
   local certificates = {}
   for index, entry in ipairs(list) do
-    local one, failure = read_pair(context, row, entry[1], entry[2])
+    local one, failure = M.read_pair(context, row, entry[1], entry[2])
     if not one then return nil, failure end
     certificates[index] = one
   end
   if certificates[2] and certificates[1].kind == certificates[2].kind then
-    return refuse("custom_cert_bundle", "a bundle holds one certificate with an RSA key and one with an ECDSA key")
+    return refuse("custom_cert_bundle", M.ONE_OF_EACH)
   end
   return certificates
 end
@@ -216,6 +225,17 @@ end
 
 -- ---- showing ----
 
+local function certificates_shown(certificates)
+  local list = json.array {}
+  for index, one in ipairs(certificates) do
+    list[index] = json.object {
+      id = one.id, issuer = one.issuer, serial_number = one.serial_number, signature = one.signature,
+      uploaded_on = one.uploaded_on, expires_on = one.expires_on,
+    }
+  end
+  return list
+end
+
 local PENDING = { pending_validation = true, initializing = true, pending_issuance = true }
 
 local function records_of(row)
@@ -248,6 +268,7 @@ function M.show(row, certificates, now)
     issuer = first and first.issuer or "", serial_number = first and first.serial_number or "",
     signature = first and first.signature or "", uploaded_on = first and first.uploaded_on,
     expires_on = first and first.expires_on, custom_certificate = first and first.certificate,
+    certificates = first and certificates_shown(certificates),
   }
   if PENDING[status] then
     shown.validation_records = records_of(row)

@@ -229,6 +229,8 @@ M.catalogue = {
   custom_hostname_cover = { 400, 1446, "The certificate does not cover the hostname %s" },
   custom_hostname_algorithm = { 400, 1447, "The signature algorithm is not supported: %s" },
   custom_hostname_bundle_method = { 400, 1449, "Invalid bundle method: %s" },
+  custom_hostname_certificate_unknown = { 404, 1436, "The certificate of the custom hostname was not found" },
+  custom_hostname_only_certificate = { 400, 1434, "Invalid SSL attribute: this is the only custom certificate" },
   custom_hostname_no_fallback = { 404, 1551, "There is no fallback origin" },
   custom_hostname_unservable = { 400, 21075, "The hostname cannot be served: %s" },
   -- notifications

@@ -32,7 +32,7 @@ local RESOURCES = {
   "custom_certificates", "client_certificates",
   "origin_pulls", "access_certificates", "hostname_options",
   "dns_records",
-  "custom_hostnames", "custom_hostname_fallback", "custom_hostname_checks",
+  "custom_hostnames", "custom_hostname_certificates", "custom_hostname_fallback", "custom_hostname_checks",
   "certificate_denials", "revocation_lists",
   "alert_policies", "alert_webhooks", "alert_history",
 }

@@ -202,6 +202,60 @@ describe("moongate.admin.resources.custom_hostnames", function()
       assert.equal(1434, first(post { hostname = "b.customer.test", ssl = { custom_cert_bundle = bundle } }).code)
     end)
 
+    describe("of two", function()
+      local rsa, made, pack
+
+      before_each(function()
+        rsa = rsa or server("DNS:*.customer.test", { key = "RSA 2048" })
+        made = make("shop.customer.test", { ssl = { custom_cert_bundle = {
+          { custom_certificate = shop.pem, custom_key = shop.key }, { custom_certificate = rsa.pem, custom_key = rsa.key } } } })
+        pack = ("%s/%s/certificate_pack/%s/certificates/"):format(base, made.id, made.ssl.id)
+      end)
+
+      local function id_of(index) return get(made.id).ssl.certificates[index].id end
+
+      it("is replaced, and keeps its id and its place", function()
+        local fresh, id = server "DNS:shop.customer.test", id_of(1)
+        local answer = gate:call("PUT", pack .. id, { custom_certificate = fresh.pem, custom_key = fresh.key })
+        assert.equal(200, answer.status, answer.raw)
+        assert.equal(fresh.pem, answer.body.result.ssl.custom_certificate)
+        assert.equal(id, id_of(1))
+        local identities = served("shop.customer.test").tls.identities
+        assert.equal(2, #identities)
+        assert.equal(fresh.key, gate.control.open(identities[1].private_key, identities[1].context))
+      end)
+
+      it("is taken away, and the other one goes on", function()
+        local id = id_of(1)
+        assert.same({ id = id }, gate:call("DELETE", pack .. id).body.result)
+        assert.equal(1, #served("shop.customer.test").tls.identities)
+        assert.equal(rsa.pem, get(made.id).ssl.custom_certificate)
+        local answer = gate:call("DELETE", pack .. id_of(1))
+        assert.equal(400, answer.status)
+        assert.equal(1434, first(answer).code)
+      end)
+
+      it("is not replaced by one of the other's kind, another hostname's, or without its key", function()
+        local other = server "DNS:other.test"
+        for code, body in pairs {
+          [1434] = { custom_certificate = rsa.pem, custom_key = rsa.key }, [1446] = { custom_certificate = other.pem, custom_key = other.key },
+          [1428] = { custom_certificate = shop.pem }, [1427] = { custom_key = shop.key },
+        } do
+          local answer = gate:call("PUT", pack .. id_of(1), body)
+          assert.equal(400, answer.status)
+          assert.equal(code, first(answer).code)
+        end
+      end)
+
+      it("is unknown under another pack or id", function()
+        local nobody = "0e4f3c2b-5a69-4d1e-8f70-91a2b3c4d5e6"
+        for _, path in ipairs { pack .. nobody, ("%s/%s/certificate_pack/%s/certificates/%s"):format(base, made.id, nobody, id_of(1)) } do
+          assert.equal(404, gate:call("DELETE", path).status)
+          assert.equal(404, gate:call("PUT", path, { custom_certificate = shop.pem, custom_key = shop.key }).status)
+        end
+      end)
+    end)
+
     it("is served below a wildcard when it covers those names, too", function()
       local both = server "DNS:shop.customer.test,DNS:*.shop.customer.test"
       upload(both, { wildcard = true })
