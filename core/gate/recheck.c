@@ -1,7 +1,7 @@
 #include "gate/recheck.h"
 
 #include "gate/conn.h"
-#include "gate/request.h"
+#include "gate/route.h"
 
 /* Of one round of the loop: requests of others wait no longer than this for it. */
 #define SLICE_NS 2000000
@@ -9,6 +9,7 @@
 static struct moon_standing standing_of(struct moon_conn *conn, const struct moon_host *host) {
     struct moon_standing standing = {.until = INT64_MAX};
     struct moon_trust *trust = host ? host->terms.trust : NULL;
+    standing.host_id = host ? host->id : 0;
     standing.served = host && host->terms.origin;
     if (trust) {
         standing.has_trust = true;
@@ -50,10 +51,15 @@ static void look_at(struct moon_conn *conn) {
     struct moon_str name = conn->standing.of_request && request ? request->host : moon_conn_server_name(conn);
     if (!name.len)
         return;
-    struct moon_standing now = standing_of(conn, moon_snapshot_find(conn->worker->snapshot, name));
+    const struct moon_host *host = moon_snapshot_find(conn->worker->snapshot, name);
+    if (conn->standing.host_id == (host ? host->id : 0))
+        return;
+    struct moon_standing now = standing_of(conn, host);
     const char *why = loss(&conn->standing, &now);
     now.of_request = conn->standing.of_request;
     conn->standing = now;
+    if (!why && host && now.of_request && request && request->asked && !moon_request_passes_still(request, host))
+        why = "the rules do not allow it any more";
     if (!why)
         return;
     if (conn->tunnel)

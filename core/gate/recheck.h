@@ -1,7 +1,7 @@
 /* gate/recheck.h — open connections after a change. Every request is decided by the snapshot of its moment (gate/route.c), but an
  * idle connection makes none and a tunnel makes no more: when a snapshot is adopted, each worker goes through its connections in
- * slices and ends those whose client has lost what it had under the name they are for. A request that is under way may finish; then
- * its connection is closed. The worker's thread. */
+ * slices and ends those whose client has lost what it had under the name they are for, and tunnels that the rules would not let begin
+ * any more. A request that is under way may finish; then its connection is closed. The worker's thread. */
 #ifndef MOON_GATE_RECHECK_H
 #define MOON_GATE_RECHECK_H
 
@@ -16,6 +16,7 @@ struct moon_worker;
 /* What a connection's client was worth when that was looked at last. */
 struct moon_standing {
     bool of_request; /* under the host of the request under way, which asks for a tunnel; else under the server name */
+    uint32_t host_id; /* 0: nobody answered for the name. As long as it is the same, so is everything about the host */
     bool served;     /* the host had an origin */
     bool trusted;    /* verified, not revoked */
     bool has_trust;

@@ -102,27 +102,27 @@ static bool copy_fields(struct moon_arena *arena, struct moon_http_head *head) {
     return true;
 }
 
-/* Its own copy of the head and of everything that views it. */
-static bool copy_head(struct moon_request *request) {
+struct moon_http_head *moon_request_copy_head(struct moon_request *request) {
     struct moon_http_head *head = moon_arena_take(&request->arena, sizeof *head);
     if (!head || !moon_request_detach(request))
-        return false;
+        return NULL;
     *head = request->conn->worker->head;
     if (!copy_fields(&request->arena, head))
-        return false;
+        return NULL;
     request->raw_uri = moon_arena_copy(&request->arena, request->raw_uri);
     request->raw_path = moon_arena_copy(&request->arena, request->raw_path);
     if (!request->raw_uri.data || !request->raw_path.data)
-        return false;
+        return NULL;
     head->method = request->method;
     head->target = MOON_STR_NONE; /* read already */
     head->host = MOON_STR_NONE;
-    request->head = head;
-    return true;
+    return head;
 }
 
 bool moon_request_keep(struct moon_request *request, struct moon_facts *facts) {
-    if (!request->head && !copy_head(request))
+    if (!request->head)
+        request->head = moon_request_copy_head(request);
+    if (!request->head)
         return false;
     const struct moon_http_head *head = request->head;
     const struct moon_http_field *user_agent = moon_http_find(head, MOON_STR("user-agent"));

@@ -81,6 +81,7 @@ struct moon_request {
     void *later; /* with MOON_CONSUME_HANDLER: the answer was put off (gate/handler.h) */
     struct moon_str query;
     bool has_query;
+    struct moon_http_head *asked; /* of a request for a tunnel: as the rules let it pass, to ask them again (gate/recheck.h) */
 
     /* With policies. */
     void *script;                /* the upper floor's, until hooks->gone; NULL: none */
@@ -120,6 +121,8 @@ struct moon_request *moon_request_take(struct moon_conn *conn);
 void moon_request_release(struct moon_request *request);
 /* The request outlives this turn: what it borrows becomes its own. False when its arena is full. */
 bool moon_request_detach(struct moon_request *request);
+/* A copy of worker->head, which is the request's, in its arena, with everything that views it. NULL when the arena is full. */
+struct moon_http_head *moon_request_copy_head(struct moon_request *request);
 
 /* True when the connection may be kept after an answer given now. */
 bool moon_request_can_keep(const struct moon_request *request);

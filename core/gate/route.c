@@ -93,8 +93,8 @@ static void join_matches(struct moon_request *request, const struct moon_verdict
     request->matches = moon_arena_copy(&request->arena, moon_str(text, len));
 }
 
-/* Asks the rules; false when they stopped the request (and it was answered). */
-static bool pass_rules(struct moon_request *request, const struct moon_host *host, struct moon_str user_agent) {
+/* Asks the rules: worker->verdict says all. */
+static bool ask_rules(struct moon_request *request, const struct moon_host *host, struct moon_str user_agent) {
     struct moon_worker *worker = request->conn->worker;
     struct moon_verdict *verdict = &worker->verdict;
     if (!worker->hooks || !worker->hooks->rules)
@@ -103,10 +103,20 @@ static bool pass_rules(struct moon_request *request, const struct moon_host *hos
     memset(verdict, 0, offsetof(struct moon_verdict, matches));
     verdict->action = MOON_ACTION_FAIL; /* until they say otherwise */
     worker->hooks->rules(worker->script);
+    return verdict->action == MOON_ACTION_PASS;
+}
+
+/* False when the rules stopped the request (and it was answered). */
+static bool pass_rules(struct moon_request *request, const struct moon_host *host, struct moon_str user_agent) {
+    struct moon_worker *worker = request->conn->worker;
+    struct moon_verdict *verdict = &worker->verdict;
+    verdict->match_count = 0;
+    verdict->rule_id = MOON_STR_NONE;
+    bool passed = ask_rules(request, host, user_agent);
     if (verdict->match_count)
         join_matches(request, verdict);
     request->rule_id = verdict->rule_id;
-    if (verdict->action == MOON_ACTION_PASS)
+    if (passed)
         return true;
     if (verdict->action == MOON_ACTION_NEED_BODY && !worker->facts.body_ready) {
         moon_inspect_begin(request);
@@ -167,6 +177,15 @@ static void redirect_to_https(struct moon_request *request) {
     moon_respond(request, 301, MOON_STR_NONE, MOON_STR(""), &location, 1, true);
 }
 
+/* What has to be known of it as long as its tunnel lasts. False when the arena is full (and it was answered). */
+static bool prepare_tunnel(struct moon_request *request, const struct moon_host *host) {
+    moon_recheck_remember(request->conn, host, true);
+    request->asked = moon_request_copy_head(request);
+    if (!request->asked)
+        moon_respond_page(request, 431, "the head is too large", true);
+    return request->asked;
+}
+
 /* Host, rules, policies, origin: by the snapshot of now. */
 void moon_request_route(struct moon_request *request, struct moon_str user_agent) {
     struct moon_conn *conn = request->conn;
@@ -197,11 +216,21 @@ void moon_request_route(struct moon_request *request, struct moon_str user_agent
     }
     if (!pass_rules(request, host, user_agent))
         return;
-    if (worker->head.upgrade_websocket)
-        moon_recheck_remember(conn, host, true);
+    if (worker->head.upgrade_websocket && !prepare_tunnel(request, host))
+        return;
     if (worker->hooks->request && worker->hooks->request(worker->script, request) != MOON_STEP_ON)
         return;
     hand_on(request, host);
+}
+
+bool moon_request_passes_still(struct moon_request *request, const struct moon_host *host) {
+    struct moon_worker *worker = request->conn->worker;
+    worker->head = *request->asked;
+    const struct moon_http_field *user_agent = moon_http_find(&worker->head, MOON_STR("user-agent"));
+    if (ask_rules(request, host, user_agent ? user_agent->value : MOON_STR("")))
+        return true;
+    request->rule_id = worker->verdict.rule_id; /* for its record, which is written before another snapshot is adopted */
+    return false;
 }
 
 void moon_request_ask_again(struct moon_request *request) {

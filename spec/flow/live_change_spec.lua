@@ -88,17 +88,35 @@ describe("changes on a live connection", function()
     assert.is_true(session:is_closed())
   end)
 
+  local function upgrade()
+    local answer = session:get("/upgrade", { host = host, fields = { { "Connection", "Upgrade" }, { "Upgrade", "websocket" },
+      { "Sec-WebSocket-Version", "13" }, { "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==" }, { "X-Tenant", "blue" } } })
+    assert.equal(101, answer.status)
+  end
+
+  local function assert_open(text)
+    session:send(text)
+    assert.equal(text, session:receive())
+  end
+
   it("cuts a websocket when its client is shut out, and not when others are", function()
-    local upgrade = session:get("/upgrade", { host = host, fields = { { "Connection", "Upgrade" }, { "Upgrade", "websocket" },
-      { "Sec-WebSocket-Version", "13" }, { "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==" } } })
-    assert.equal(101, upgrade.status)
+    upgrade()
     gate:associate(other_ca, { host })
     gate:associate(other_ca, {})
-    session:send "still there"
-    assert.equal("still there", session:receive())
+    assert_open "still there"
     gate:associate(ca, {})
     assert.is_true(session:is_closed())
     gate:wait_log { path = "/upgrade", status = 101, reason = "the client's certificate is not trusted any more" }
+  end)
+
+  it("cuts a websocket when the rules would not let it begin any more, and not when they would", function()
+    upgrade()
+    local function header_rule(value) return ('any(http.request.headers["x-tenant"][*] eq "%s")'):format(value) end
+    gate:set_rules { gateway.block_rule(host), header_rule "red", 'http.request.uri.path eq "/other"' }
+    assert_open "still there"
+    local rules = gate:set_rules { gateway.block_rule(host), header_rule "blue" }.rules
+    assert.is_true(session:is_closed())
+    gate:wait_log { path = "/upgrade", status = 101, reason = "the rules do not allow it any more", rule = rules[2].id }
   end)
 
   it("does not delete a CA while it is associated", function()

@@ -274,6 +274,20 @@ describe("a policy file", function()
       return policy.get("/ruled", { fields = fields }).status == 403
     end
 
+    it("a text that they ask again for a websocket once they have changed", function()
+      gate:set_rules { 'tenant.name eq "other"' }
+      local session = policy.connect()
+      local answer = session:get("/upgrade", { host = policy.HOST, fields = { { "Connection", "Upgrade" }, { "Upgrade", "websocket" },
+        { "Sec-WebSocket-Version", "13" }, { "Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==" }, { "X-Tenant", "acme" } } })
+      assert.equal(101, answer.status)
+      gate:set_rules { 'tenant.name eq "different"' }
+      session:send "still there"
+      assert.equal("still there", session:receive())
+      gate:set_rules { 'tenant.name eq "acme"' }
+      assert.is_true(session:is_closed())
+      session:close()
+    end)
+
     it("a text", function()
       assert.is_true(blocked('tenant.name eq "acme"', { { "X-Tenant", "acme" } }))
       assert.is_false(blocked('tenant.name eq "acme"', { { "X-Tenant", "other" } }))

@@ -59,6 +59,16 @@ describe("an open connection after a change", function()
     return peer
   end
 
+  -- The client's and the origin's side of a tunnel.
+  local function tunnel(client)
+    client:send(UPGRADE)
+    local peer = origin:accept()
+    peer:request()
+    peer:send(SWITCH)
+    assert.equal(101, client:response().status)
+    return client, peer
+  end
+
   for _, case in ipairs {
     -- what, certificate, host before, host after, closed
     { "its certificate is revoked", device, { trust = "trust" }, { trust = "denied" }, true },
@@ -103,12 +113,7 @@ describe("an open connection after a change", function()
 
     it(("is %s as a tunnel when %s"):format(closed and "cut" or "left open", what), function()
       start(host(before))
-      local client = connect(certificate)
-      client:send(UPGRADE)
-      local peer = origin:accept()
-      peer:request()
-      peer:send(SWITCH)
-      assert.equal(101, client:response().status)
+      local client, peer = tunnel(connect(certificate))
       publish(host(after))
       if closed then
         assert.equal("closed", select(2, peer:receive_all()))
@@ -187,12 +192,7 @@ describe("an open connection after a change", function()
 
   it("is cut as a tunnel without TLS too, when its host is not served any more", function()
     start(served())
-    local client = gateway:connect()
-    client:send(UPGRADE)
-    local peer = origin:accept()
-    peer:request()
-    peer:send(SWITCH)
-    assert.equal(101, client:response().status)
+    local client, peer = tunnel(gateway:connect())
     publish(served { origin = "none" })
     assert.is_true(client:is_closed())
     assert.equal("closed", select(2, peer:receive_all()))
@@ -203,12 +203,7 @@ describe("an open connection after a change", function()
   it("is cut as a tunnel at the end of the certificate's validity, however much passes", function()
     local brief = certs.leaf(ca, { cn = "brief", not_before = os.time() - 60, not_after = os.time() + 4 })
     start(served { trust = trust })
-    local client = connect(brief)
-    client:send(UPGRADE)
-    local peer = origin:accept()
-    peer:request()
-    peer:send(SWITCH)
-    assert.equal(101, client:response().status)
+    local client, peer = tunnel(connect(brief))
     wait.until_true("the tunnel to be cut", function()
       client:send "x"
       return select(2, peer:receive(0.05)) == "closed"
