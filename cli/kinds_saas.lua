@@ -42,6 +42,12 @@ M.custom_hostname_checks = {
   members = { ownership_checks = BOOLEAN },
 }
 
+-- Whoever may not look cannot say that there are none, but need not switch off what is nowhere on.
+function M.custom_hostname_checks.complete(value, before)
+  if before.ownership_checks == nil and value.ownership_checks ~= true then return json.object {} end
+  return value
+end
+
 -- For tokens without limits only; others do not speak of it.
 function M.custom_hostname_checks.read(world, place)
   local raw, failure = world.api:ask("GET", place.path .. "/moongate/custom_hostnames")

@@ -112,8 +112,9 @@ local function check_needs(self, kind, place, value)
   if not kind.needs then return end
   local name, keys = kind.needs(value)
   local needed, known = kinds.of_account[name], self.wanted_keys[name]
+  local goes = known and self.prune and self.scope == "account" -- what the document does not name
   for _, key in ipairs(keys) do
-    local is_there = self.world:id(name, self.world.account_place, key) and not (known and self.prune)
+    local is_there = not goes and self.world:id(name, self.world.account_place, key)
     if not is_there and not (known and known[key]) then
       self:refuse(kind, place, kind.key(value), ("there is no %s \"%s\"%s"):format(needed.singular, tostring(key),
         needed.missing and "; " .. needed.missing or ""))

@@ -376,6 +376,35 @@ describe("moongate export and import", function()
       assert.truthy(result.err:find("list office: the account has another one of that name", 1, true), result.err)
     end)
 
+    it("refers to a CA of the account that a document of a zone does not hold", function()
+      local document = edited(export(source, "--zone", "heron.test"), function(d) d.account.certificate_authorities = json.array {} end)
+      local result = import(source, document, "--prune", "--yes")
+      assert.equal(0, result.code, result.err)
+      assert.equal("", result.out)
+    end)
+
+    it("keeps a CA that is referred to from being pruned, by refusing the document", function()
+      local result = import(source, edited(text, function(d) d.account.certificate_authorities = json.array {} end), "--prune", "--yes")
+      assert.equal(1, result.code)
+      assert.truthy(result.err:find('hostnames of partners in the zone heron.test: there is no CA "partners"', 1, true), result.err)
+      assert.equal(text, export(source))
+    end)
+
+    it("works with a token that may do what the document needs", function()
+      local names = {}
+      for _, group in ipairs(require("moongate.admin.permissions").list) do names[#names + 1] = group.name end
+      source.environment.MOONGATE_TOKEN = source.gate:token(names)
+      local limited = json.decode(export(source))
+      assert.is_nil(zone_of(limited, "heron.test").custom_hostname_checks.ownership_checks)
+      local wanted = edited(text, function(d)
+        zone_of(d, "heron.test").custom_hostname_checks.ownership_checks = false
+        zone_of(d, "stork.test").paused = false
+      end)
+      local result = import(source, wanted)
+      assert.equal(0, result.code, result.err)
+      assert.equal("~ change zone stork.test\n", result.out)
+    end)
+
     it("replaces a CA under its name, with its hostnames in every zone", function()
       local certs = require "spec.support.certs"
       local fresh = certs.ca "Partners again"
