@@ -44,6 +44,25 @@ static void tell(const char *what, int rc, const struct moon_diag *diag) {
     fflush(stdout);
 }
 
+/* ---- names that the library has inside ---- */
+
+/* Visible in this program, as those of another copy of the library would be: the library must not find them. */
+int moon_ffi_abi(void);
+double moon_ffi_now(void);
+int moon_log_open(void);
+
+int moon_ffi_abi(void) {
+    abort();
+}
+
+double moon_ffi_now(void) {
+    abort();
+}
+
+int moon_log_open(void) {
+    abort();
+}
+
 /* ---- a client ---- */
 
 /* Sends `request` (a whole one) and reads until the server closes; the status, and the whole answer in `answer`. */

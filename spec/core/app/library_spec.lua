@@ -1,4 +1,5 @@
--- libmoongate through moongate.h alone, in a program of its own (library.c): the sanitizers see all of it.
+-- libmoongate through moongate.h alone, in a program of its own (library.c): the sanitizers see all of it. The program shows
+-- functions under names that the library has inside, and ends when one of them is called.
 
 local shell = require "spec.support.shell"
 
