@@ -20,7 +20,8 @@ local NOT_CARRIED = {
   tokens = "are secrets", account_tokens = "are secrets", permission_groups = "are the same everywhere",
   audit_logs = "are history", ruleset_versions = "are history", status = "is read only",
   alert_history = "is history", alert_webhooks = "have secrets",
-  custom_certificates = "have private keys", client_certificates = "belong to the managed CA, whose key stays",
+  custom_certificates = "have private keys", custom_hostname_certificates = "have private keys",
+  client_certificates = "belong to the managed CA, whose key stays",
 }
 
 describe("moongate.cli.kinds", function()
