@@ -89,9 +89,6 @@ static void on_connected(struct moon_stream *stream, int status) {
     if (!origin || origin->dead)
         return;
     if (status != 0) {
-        origin->socket->origin = NULL;
-        origin->socket = NULL;
-        moon_stream_close(stream);
         moon_origin_connect_next(origin, uv_strerror(status));
         return;
     }
@@ -99,6 +96,7 @@ static void on_connected(struct moon_stream *stream, int status) {
         become_ready(origin);
         return;
     }
+    moon_origin_connected(origin);
     struct moon_tls_wire wire = {.in = MOON_STR_NONE, .out = &origin->worker->origin_cipher_out};
     origin->tls = moon_tls_session_connect(origin->terms->client,
                                            origin->name.len ? origin->name : origin->terms->server_name);
@@ -234,7 +232,7 @@ static void on_deadline(struct moon_deadline *deadline) {
     if (!origin->borrower)
         moon_origin_destroy(origin);
     else if (!origin->ready)
-        moon_origin_fail(origin, MOON_ORIGIN_CONNECT_TIMEOUT, "the deadline for connecting has passed");
+        moon_origin_connect_late(origin);
     else if (moon_stream_unsent(&origin->socket->stream) &&
              moon_stream_delivered(&origin->socket->stream) != origin->mark)
         moon_origin_expect(origin, origin->expect_ms); /* slow, but not silent */
@@ -263,6 +261,7 @@ struct moon_origin_conn *moon_origin_borrow(struct moon_worker *worker, struct m
     origin->borrower = borrower;
     moon_list_init(&origin->link);
     moon_deadline_init(&origin->deadline, on_deadline);
+    origin->connect_until = uv_now(worker->loop) + worker->options->timeouts.origin_connect;
     moon_deadline_set(&worker->clock, &origin->deadline, worker->options->timeouts.origin_connect);
     moon_origin_connect(origin);
     return origin;

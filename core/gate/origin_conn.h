@@ -31,6 +31,7 @@ struct moon_origin_conn {
     const struct moon_origin_events *events;
     void *borrower; /* NULL while idle */
     struct moon_deadline deadline;
+    uint64_t connect_until; /* loop time by which it has to be ready */
     uint64_t expect_ms;
     uint64_t mark; /* bytes that the origin had taken when the deadline was set */
     bool ready;    /* connected, TLS established */
@@ -52,6 +53,10 @@ extern const struct moon_stream_events moon_origin_stream_events;
 void moon_origin_connect(struct moon_origin_conn *origin);
 /* The attempt failed (`why`): goes on with the next address, or fails. */
 void moon_origin_connect_next(struct moon_origin_conn *origin, const char *why);
+/* Its socket is connected: TLS has all the time that is left. */
+void moon_origin_connected(struct moon_origin_conn *origin);
+/* The deadline has passed before it was ready. */
+void moon_origin_connect_late(struct moon_origin_conn *origin);
 
 /* A warm connection for these terms and this name; NULL: none. */
 struct moon_origin_conn *moon_origin_pool_take(struct moon_worker *worker, const struct moon_origin_terms *terms,

@@ -3,6 +3,12 @@
 #include "base/mem.h"
 #include "gate/origin_conn.h"
 
+static void allow(struct moon_origin_conn *origin, unsigned shares) {
+    uint64_t now = uv_now(origin->worker->loop);
+    uint64_t left = origin->connect_until > now ? origin->connect_until - now : 0;
+    moon_deadline_set(&origin->worker->clock, &origin->deadline, left / shares);
+}
+
 /* Begins to connect to the next address; negative errno when that cannot even be begun. */
 static int begin_connect(struct moon_origin_conn *origin) {
     struct moon_worker *worker = origin->worker;
@@ -15,10 +21,18 @@ static int begin_connect(struct moon_origin_conn *origin) {
     }
     socket->origin = origin;
     origin->socket = socket;
+    /* An address that swallows everything must leave the others their share. */
+    allow(origin, origin->address_count - origin->next_address + 1);
     return 0;
 }
 
 void moon_origin_connect_next(struct moon_origin_conn *origin, const char *why) {
+    if (origin->socket) {
+        struct moon_origin_socket *socket = origin->socket;
+        socket->origin = NULL;
+        origin->socket = NULL;
+        moon_stream_close(&socket->stream);
+    }
     while (origin->next_address < origin->address_count) {
         int rc = begin_connect(origin);
         if (rc == 0)
@@ -26,6 +40,18 @@ void moon_origin_connect_next(struct moon_origin_conn *origin, const char *why) 
         why = uv_strerror(rc);
     }
     moon_origin_fail(origin, MOON_ORIGIN_REFUSED, why);
+}
+
+void moon_origin_connected(struct moon_origin_conn *origin) {
+    allow(origin, 1);
+}
+
+void moon_origin_connect_late(struct moon_origin_conn *origin) {
+    const char *why = "the deadline for connecting has passed";
+    if (origin->socket && !origin->tls && origin->next_address < origin->address_count)
+        moon_origin_connect_next(origin, why);
+    else
+        moon_origin_fail(origin, MOON_ORIGIN_CONNECT_TIMEOUT, why);
 }
 
 /* A name leads wherever whoever keeps it likes, at every look anew: never to this machine, its links or what is secret there. Who

@@ -1,10 +1,34 @@
 -- Origins that come from DNS records: they listen on the scheme's own port, so this spec needs the right to do so.
 
+local ffi = require "ffi"
 local certs = require "spec.support.certs"
 local gateway = require "spec.support.gateway"
 local origin_support = require "spec.support.origin"
 local shell = require "spec.support.shell"
 local wait = require "spec.support.wait"
+
+ffi.cdef [[
+int socket(int domain, int type, int protocol);
+int bind(int fd, const void *address, unsigned len);
+int listen(int fd, int backlog);
+int connect(int fd, const void *address, unsigned len);
+int close(int fd);
+]]
+
+-- Listens on 127.73.0.LAST:443 and takes nothing: its queue is full, so the system lets further connections wait.
+local function open_hole(last)
+  local address, fds = ffi.new("unsigned char[16]", { 2, 0, 1, 187, 127, 73, 0, last }), {}
+  local function open(kind)
+    fds[#fds + 1] = ffi.C.socket(2, kind, 0)
+    return fds[#fds]
+  end
+  local listener = open(1)
+  assert(ffi.C.bind(listener, address, 16) == 0 and ffi.C.listen(listener, 0) == 0)
+  for _ = 1, 4 do ffi.C.connect(open(0x801), address, 16) end -- without waiting
+  return function()
+    for _, fd in ipairs(fds) do ffi.C.close(fd) end
+  end
+end
 
 describe("a proxied DNS record", function()
   local gate, zone
@@ -88,6 +112,14 @@ describe("a proxied DNS record", function()
     record("A", "many", "127.73.0.9")
     record("A", "many", "127.73.0.1")
     for _ = 1, 4 do assert.equal(200, (gate:status { host = "many.example.com" })) end
+  end)
+
+  flow("is one of several: an address that swallows everything leaves the others their share of the time", function()
+    local close_hole = open_hole(8)
+    record("A", "slow", "127.73.0.8")
+    record("A", "slow", "127.73.0.1")
+    for _ = 1, 3 do assert.equal(200, (gate:status { host = "slow.example.com" })) end
+    close_hole()
   end)
 
   flow("of a CNAME goes where the zone's own records lead", function()
