@@ -69,10 +69,10 @@ add_custom_target(moongate_archive ALL DEPENDS ${MOONGATE_ARCHIVE})
 
 list(JOIN MOONGATE_REQUIRES ", " MOONGATE_PC_REQUIRES)
 string(REGEX REPLACE "([<>=]+)" " \\1 " MOONGATE_PC_REQUIRES "${MOONGATE_PC_REQUIRES}")
-set(MOONGATE_LIBS_PRIVATE "-lstdc++ -pthread")
 file(RELATIVE_PATH MOONGATE_PC_PREFIX
   "${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig" "${CMAKE_INSTALL_PREFIX}")
 configure_file(cmake/moongate.pc.in moongate.pc @ONLY)
+configure_file(cmake/moongate-static.pc.in moongate-static.pc @ONLY)
 configure_package_config_file(cmake/moongateConfig.cmake.in moongateConfig.cmake
   INSTALL_DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/moongate" PATH_VARS CMAKE_INSTALL_LIBDIR CMAKE_INSTALL_INCLUDEDIR)
 write_basic_package_version_file(moongateConfigVersion.cmake COMPATIBILITY SameMinorVersion)
@@ -81,7 +81,7 @@ install(DIRECTORY core/include/ DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPON
 install(TARGETS moongate EXPORT moongateTargets
   LIBRARY COMPONENT library DESTINATION "${CMAKE_INSTALL_LIBDIR}")
 install(FILES "${MOONGATE_ARCHIVE}" DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT library)
-install(FILES "${CMAKE_CURRENT_BINARY_DIR}/moongate.pc"
+install(FILES "${CMAKE_CURRENT_BINARY_DIR}/moongate.pc" "${CMAKE_CURRENT_BINARY_DIR}/moongate-static.pc"
   DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig" COMPONENT library)
 install(EXPORT moongateTargets NAMESPACE moongate::
   DESTINATION "${CMAKE_INSTALL_LIBDIR}/cmake/moongate" COMPONENT library)

@@ -72,7 +72,8 @@ describe("the installed library", function()
   end
 
   for _, way in ipairs {
-    { "pkg-config", function() return embed.build_by_pkgconfig(installed) end },
+    { "pkg-config", function() return embed.build_by_pkgconfig(installed, "moongate") end },
+    { "pkg-config, static,", function() return embed.build_by_pkgconfig(installed, "moongate-static") end },
     { "CMake", function() return embed.build_by_cmake(installed, {}) end },
     { "CMake, static,", function() return embed.build_by_cmake(installed, { static = true }) end },
   } do

@@ -43,12 +43,13 @@ local function flags(installed, ...)
 end
 
 --- Builds the example with the compiler alone, as pkg-config says.
+---@param package string moongate, or moongate-static
 ---@return string program
-function M.build_by_pkgconfig(installed)
-  local program = installed.prefix .. "/embed-pkgconfig"
+function M.build_by_pkgconfig(installed, package)
+  local program = installed.prefix .. "/embed-" .. package
   local argv = { "cc", "-g", "-Wall", "-Wextra", "-Werror", "examples/embed/embed.c", "-o", program }
   if M.sanitizers() then argv[#argv + 1] = "-fsanitize=" .. M.sanitizers() end
-  for _, word in ipairs(flags(installed, "--cflags", "--libs", "moongate", "libuv")) do argv[#argv + 1] = word end
+  for _, word in ipairs(flags(installed, "--cflags", "--libs", package, "libuv")) do argv[#argv + 1] = word end
   argv[#argv + 1] = "-Wl,-rpath," .. installed.libraries
   run(argv)
   return program
