@@ -20,14 +20,19 @@ static void wait_for(struct moon_conn *conn, enum moon_conn_deadline what, uint6
         moon_deadline_set(&conn->worker->clock, &conn->deadline, ms);
 }
 
-/* Milliseconds: until it was idle for too long, or its client's certificate is not valid any more. */
-static uint64_t tunnel_may_last(const struct moon_conn *conn) {
-    uint64_t idle = conn->worker->options->timeouts.tunnel_idle;
-    int64_t now = moon_worker_now(conn->worker), until = conn->standing.until;
-    if (until <= now)
+/* No request of a tunnel looks at the client's certificate again, so it lasts no longer than that is valid. */
+static bool has_outlived_its_certificate(const struct moon_conn *conn) {
+    return conn->tunnel && conn->standing.until <= moon_worker_now(conn->worker);
+}
+
+/* `ms`, or what is left until the certificate of a tunnel's client is not valid any more. */
+static uint64_t while_valid(const struct moon_conn *conn, uint64_t ms) {
+    if (!conn->tunnel)
+        return ms;
+    if (has_outlived_its_certificate(conn))
         return 0;
-    uint64_t left = (uint64_t)(until - now);
-    return left < idle / 1000 ? left * 1000 : idle;
+    uint64_t left = (uint64_t)(conn->standing.until - moon_worker_now(conn->worker));
+    return left < ms / 1000 + 1 && left * 1000 < ms ? left * 1000 : ms;
 }
 
 void moon_conn_watch(struct moon_conn *conn) {
@@ -38,11 +43,11 @@ void moon_conn_watch(struct moon_conn *conn) {
     } else if (moon_stream_unsent(&conn->stream)) {
         if (conn->waiting != MOON_WAIT_WRITE)
             conn->mark = moon_stream_delivered(&conn->stream);
-        wait_for(conn, MOON_WAIT_WRITE, timeouts->write_idle, false);
+        wait_for(conn, MOON_WAIT_WRITE, while_valid(conn, timeouts->write_idle), false);
     } else if (conn->finishing) {
         wait_for(conn, MOON_WAIT_LINGER, LINGER_MS, false);
     } else if (conn->tunnel) {
-        wait_for(conn, MOON_WAIT_TUNNEL, tunnel_may_last(conn), true);
+        wait_for(conn, MOON_WAIT_TUNNEL, while_valid(conn, timeouts->tunnel_idle), true);
     } else if (request && !request->body.done && moon_request_takes_body(request)) {
         if (conn->waiting != MOON_WAIT_BODY)
             conn->mark = request->body.payload;
@@ -57,11 +62,20 @@ void moon_conn_watch(struct moon_conn *conn) {
     conn->served = false;
 }
 
+void moon_conn_watch_anew(struct moon_conn *conn) {
+    conn->waiting = MOON_WAIT_NOTHING;
+    moon_conn_watch(conn);
+}
+
 void moon_conn_deadline_passed(struct moon_deadline *deadline) {
     struct moon_conn *conn = MOON_CONTAINER(deadline, struct moon_conn, deadline);
     enum moon_conn_deadline what = conn->waiting;
     conn->waiting = MOON_WAIT_NOTHING;
     moon_crowd_leave(conn);
+    if (has_outlived_its_certificate(conn)) { /* whatever else it waited for */
+        moon_conn_close_now(conn, "the client's certificate is not valid any more");
+        return;
+    }
     moon_conn_turn_begin(conn);
     switch (what) {
     case MOON_WAIT_HANDSHAKE:
@@ -95,9 +109,7 @@ void moon_conn_deadline_passed(struct moon_deadline *deadline) {
         break;
     case MOON_WAIT_TUNNEL:
         if (conn->request)
-            moon_request_client_gone(conn->request, conn->standing.until <= moon_worker_now(conn->worker)
-                                                        ? "the client's certificate is not valid any more"
-                                                        : "the tunnel was idle for too long");
+            moon_request_client_gone(conn->request, "the tunnel was idle for too long");
         conn->failed = true;
         break;
     case MOON_WAIT_LINGER:

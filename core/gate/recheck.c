@@ -1,6 +1,7 @@
 #include "gate/recheck.h"
 
 #include "gate/conn.h"
+#include "gate/conn_deadline.h"
 #include "gate/route.h"
 
 /* Of one round of the loop: requests of others wait no longer than this for it. */
@@ -56,12 +57,16 @@ static void look_at(struct moon_conn *conn) {
         return;
     struct moon_standing now = standing_of(conn, host);
     const char *why = loss(&conn->standing, &now);
+    bool lasts_otherwise = conn->tunnel && now.until != conn->standing.until;
     now.of_request = conn->standing.of_request;
     conn->standing = now;
     if (!why && host && now.of_request && request && request->asked && !moon_request_passes_still(request, host))
         why = "the rules do not allow it any more";
-    if (!why)
+    if (!why) {
+        if (lasts_otherwise)
+            moon_conn_watch_anew(conn);
         return;
+    }
     if (conn->tunnel)
         moon_conn_close_now(conn, why);
     else if (request || conn->carry.len)

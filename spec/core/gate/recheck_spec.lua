@@ -1,3 +1,4 @@
+local ffi = require "ffi"
 local certs = require "spec.support.certs"
 local gate = require "spec.support.gate"
 local shell = require "spec.support.shell"
@@ -211,6 +212,53 @@ describe("an open connection after a change", function()
     gateway:await_log "the client's certificate is not valid any more"
     client:close()
     peer:close()
+  end)
+
+  it("is cut as a tunnel at that moment when its client has stopped reading, too", function()
+    local brief = certs.leaf(ca, { cn = "brief", not_before = os.time() - 60, not_after = os.time() + 3 })
+    start(served { trust = trust })
+    local client, peer = tunnel(connect(brief))
+    local piece = ("y"):rep(64 * 1024)
+    wait.until_true("the tunnel to be cut", function()
+      for _ = 1, 256 do -- MSG_DONTWAIT and MSG_NOSIGNAL: as much as the gateway takes
+        if ffi.C.send(peer.fd, piece, #piece, 0x4040) < 0 then break end
+      end
+      return gateway:counters().open == 0
+    end, 10)
+    gateway:await_log "the client's certificate is not valid any more"
+    client:close()
+    peer:close()
+  end)
+
+  describe("as a tunnel whose CA comes with another end of its validity", function()
+    local brief_ca, lasting_ca, tunnelled
+
+    before_each(function()
+      brief_ca = certs.ca("Renewed", { not_before = os.time() - 60, not_after = os.time() + 3 })
+      lasting_ca = certs.ca("Renewed", { key = brief_ca })
+      tunnelled = certs.leaf(brief_ca, { cn = "tunnelled" })
+    end)
+
+    it("lasts on when that is later, though nothing passes", function()
+      start(served { trust = gate.trust(brief_ca.pem) })
+      local client, peer = tunnel(connect(tunnelled))
+      publish(served { trust = gate.trust(lasting_ca.pem) })
+      assert.equal("silent", select(2, peer:receive(5)))
+      client:send "ping"
+      assert.equal("ping", peer:receive_until "ping")
+      client:close()
+      peer:close()
+    end)
+
+    it("is cut then when that is earlier, though nothing passes", function()
+      start(served { trust = gate.trust(lasting_ca.pem) })
+      local client, peer = tunnel(connect(tunnelled))
+      publish(served { trust = gate.trust(brief_ca.pem) })
+      assert.equal("closed", select(2, peer:receive(10)))
+      gateway:await_log "the client's certificate is not valid any more"
+      client:close()
+      peer:close()
+    end)
   end)
 
   it("is ended with hundreds of others", function()
