@@ -37,6 +37,15 @@ bool moon_issue_common_name(X509_NAME *name, const char *text) {
     return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8, (const unsigned char *)text, -1, -1, 0) == 1;
 }
 
+bool moon_issue_sign(X509 **certificate, EVP_PKEY *key) {
+    X509 *read = X509_sign(*certificate, key, EVP_sha256()) ? X509_dup(*certificate) : NULL;
+    if (!read)
+        return false;
+    X509_free(*certificate);
+    *certificate = read;
+    return true;
+}
+
 static int write_pem(struct moon_buf *out, X509 *certificate, EVP_PKEY *key) {
     char *text = NULL;
     BIO *bio = BIO_new(BIO_s_mem());

@@ -20,6 +20,10 @@ bool moon_issue_serial(X509 *certificate);
 bool moon_issue_validity(X509 *certificate, int64_t from, int64_t until);
 bool moon_issue_common_name(X509_NAME *name, const char *text);
 
+/* Signs, and reads what came of it again: a certificate keeps the bytes that it was read from, while one that was only
+ * made is encoded anew for every handshake that sends it. */
+bool moon_issue_sign(X509 **certificate, EVP_PKEY *key);
+
 /* Append PEM; 0, MOON_ENOMEM or MOON_ETOOBIG. The copy of a key that OpenSSL had is wiped, `out` is the caller's to
  * wipe. */
 int moon_issue_write_certificate(struct moon_buf *out, X509 *certificate);

@@ -52,7 +52,7 @@ static X509 *make_root(EVP_PKEY *key) {
         X509_set_issuer_name(root, X509_get_subject_name(root)) && X509_set_pubkey(root, key) &&
         moon_issue_extension(root, root, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
         moon_issue_extension(root, root, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-        moon_issue_extension(root, root, NID_subject_key_identifier, "hash") && X509_sign(root, key, EVP_sha256()))
+        moon_issue_extension(root, root, NID_subject_key_identifier, "hash") && moon_issue_sign(&root, key))
         return root;
     X509_free(root);
     return NULL;
@@ -139,7 +139,8 @@ struct order {
     const char *usage, *purpose; /* in the words of OpenSSL's configuration */
 };
 
-static int sign(struct moon_local_ca *ca, EVP_PKEY *key, const struct order *order, X509 **out, struct moon_diag *diag) {
+static int sign(struct moon_local_ca *ca, EVP_PKEY *key, const struct order *order, X509 **out,
+                struct moon_diag *diag) {
     int64_t now = (int64_t)time(NULL), until = now - BACKDATE + (int64_t)LEAF_DAYS * DAY;
     if (now >= ca->not_after) {
         moon_diag_set(diag, "local CA", "the local CA has expired");
@@ -163,7 +164,7 @@ static int sign(struct moon_local_ca *ca, EVP_PKEY *key, const struct order *ord
         !moon_issue_extension(leaf, ca->certificate, NID_ext_key_usage, order->purpose) ||
         !moon_issue_extension(leaf, ca->certificate, NID_subject_key_identifier, "hash") ||
         !moon_issue_extension(leaf, ca->certificate, NID_authority_key_identifier, "keyid:always") ||
-        !X509_sign(leaf, ca->key, EVP_sha256()))
+        !moon_issue_sign(&leaf, ca->key))
         goto out;
     *out = leaf;
     leaf = NULL;
