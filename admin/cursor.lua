@@ -3,6 +3,7 @@
 -- A cursor says after which element the next piece begins, by the value that the list is ordered by, so that pieces fit
 -- together while elements come and go. For clients it is a word without meaning. Pure.
 
+local query_of = require "moongate.admin.query"
 local stamp = require "moongate.admin.stamp"
 
 local M = {}
@@ -19,11 +20,12 @@ end
 ---@return { limit: integer, after: string }|nil slice read one more than limit: it tells whether there is another piece
 ---@return string|nil name of the parameter that is wrong
 function M.slice(query, paging)
-  local size, cursor = query:get("per_page"), query:get("cursor")
-  if size and (not size:find("^%d+$") or #size > 9) then return nil, "per_page" end
+  local size, bad_size = query_of.whole(query:get("per_page"))
+  if bad_size then return nil, "per_page" end
+  local cursor = query:get("cursor")
   local after = cursor and decode(cursor) or ""
   if cursor and after == "" then return nil, "cursor" end
-  return { limit = math.max(1, math.min(tonumber(size) or paging.size, paging.max)), after = after }
+  return { limit = math.max(1, math.min(size or paging.size, paging.max)), after = after }
 end
 
 --- Cuts what was read to the piece, and gives the cursor of the next one; nil when this is the last.

@@ -184,6 +184,10 @@ local function read_body(request, route, context)
     return errors.fail(group.json, ("%s (line %d, column %d)"):format(diag.message, diag.line, diag.column))
   end
   if check.has_nul(body) then return errors.fail(group.json, "a NUL character in a string") end
+  if body == json.null and route.body == "optional" then return nil end -- some clients say so that they send nothing
+  if not (json.is_object(body) or json.is_array(body) and route.body) then
+    return errors.fail(group.json, route.body and "expected an object or an array" or "expected an object")
+  end
   context.body = body
   if not route.fields then return nil end
   local values, mistakes = check.object(body, route.fields)

@@ -59,25 +59,31 @@ end
 ---@field min integer
 ---@field max integer
 
-local function whole(text)
+local FARTHEST = 1e9 -- no list is as long; what is beyond means this
+
+--- Reads a whole number of a query; one that is out of all proportion becomes a bound that means the same.
+---@param text string|nil
+---@return integer|nil value nil when absent, and when it is none
+---@return boolean bad
+function M.whole(text)
   if not text then return nil, false end
-  if not text:find("^%d+$") or #text > 9 then return nil, true end
-  return tonumber(text), false
+  if not text:find("^%-?%d+$") then return nil, true end
+  return math.max(-FARTHEST, math.min(tonumber(text), FARTHEST)), false
 end
 
---- The slice that a list is asked for.
+--- The slice that a list is asked for. A `per_page` outside its range means the nearest bound.
 ---@param paging moongate.admin.paging
 ---@return { limit: integer, offset: integer, page: integer, size: integer }|nil
 ---@return string|nil name of the parameter that is wrong
 function Query:slice(paging)
-  local page, bad_page = whole(self:get("page"))
-  if bad_page or page == 0 then return nil, "page" end
-  local size, bad_size = whole(self:get("per_page"))
+  local page, bad_page = M.whole(self:get("page"))
+  if bad_page or page and page < 1 then return nil, "page" end
+  local size, bad_size = M.whole(self:get("per_page"))
   if bad_size then return nil, "per_page" end
-  local limit, bad_limit = whole(self:get("limit"))
+  local limit, bad_limit = M.whole(self:get("limit"))
   if bad_limit then return nil, "limit" end
-  local offset, bad_offset = whole(self:get("offset"))
-  if bad_offset then return nil, "offset" end
+  local offset, bad_offset = M.whole(self:get("offset"))
+  if bad_offset or offset and offset < 0 then return nil, "offset" end
   if not (page or size) and (limit or offset) then
     size = math.max(1, math.min(limit or paging.size, paging.max))
     return { limit = size, offset = offset or 0, page = math.floor((offset or 0) / size) + 1, size = size }

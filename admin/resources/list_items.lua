@@ -74,7 +74,7 @@ end
 -- The items of a body, or up to ten errors.
 local function read_items(context, kind)
   if not json.is_array(context.body) then
-    return nil, errors.fail("invalid", "body", "expected an array of items")
+    return nil, errors.fail("bad_json", "expected an array of items")
   end
   local items, failure = {}, {}
   for index, body in ipairs(context.body) do

@@ -5,14 +5,15 @@ local PAGING = { size = 25, max = 500 }
 
 describe("moongate.admin.cursor", function()
   for _, case in ipairs {
-    { "", 25 }, { "per_page=1", 1 }, { "per_page=500", 500 }, { "per_page=501", 500 }, { "per_page=0", 1 }, { "per_page=&cursor=", 25 },
+    { "", 25 }, { "per_page=1", 1 }, { "per_page=500", 500 }, { "per_page=501", 500 }, { "per_page=0", 1 }, { "per_page=-1", 1 },
+    { "per_page=99999999999", 500 }, { "per_page=&cursor=", 25 },
   } do
     it(("gives a piece of %d for %q"):format(case[2], case[1]), function()
       assert.same({ limit = case[2], after = "" }, cursor.slice(query.parse(case[1]), PAGING))
     end)
   end
 
-  for _, case in ipairs { { "per_page=x", "per_page" }, { "per_page=-1", "per_page" }, { "cursor=x", "cursor" }, { "cursor=616", "cursor" },
+  for _, case in ipairs { { "per_page=x", "per_page" }, { "per_page=1.5", "per_page" }, { "cursor=x", "cursor" }, { "cursor=616", "cursor" },
     { "cursor=00", "cursor" }, { "cursor=6A", "cursor" } } do
     it(("refuses %q"):format(case[1]), function()
       local slice, bad = cursor.slice(query.parse(case[1]), PAGING)

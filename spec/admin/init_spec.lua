@@ -193,6 +193,8 @@ describe("moongate.admin", function()
       { "a NUL in a string", '{"name":"a\\u0000.test"}' },
       { "33 levels", ('{"x":'):rep(33) .. "1" .. ("}"):rep(33) },
       { "a depth bomb", ("["):rep(500000) },
+      { "an array where an object is needed", "[]" },
+      { "null where an object is needed", "null" },
     } do
       it("refuses " .. case[1] .. " as malformed", function()
         local answer = post(case[2])
@@ -201,9 +203,18 @@ describe("moongate.admin", function()
       end)
     end
 
-    it("refuses an array where an object is needed", function()
-      assert.equal(400, post("[]").status)
-    end)
+    for _, case in ipairs {
+      { "tokens", "/user/tokens", 1198 }, { "mTLS certificates", "/accounts/%s/mtls_certificates", 1400 },
+      { "rulesets", "/accounts/%s/rulesets", nil },
+    } do
+      it("calls a body that is no object malformed in the words of " .. case[1], function()
+        for _, body in ipairs { "[]", "null", "7", '"x"' } do
+          local answer = gate:call("POST", case[2]:format(gate.account_id), body)
+          assert.equal(400, answer.status)
+          assert.equal(case[3], code(answer))
+        end
+      end)
+    end
 
     it("refuses more than 1 MiB with 413", function()
       local answer = post('{"name":"' .. ("x"):rep(1024 * 1024) .. '"}')

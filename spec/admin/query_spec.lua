@@ -32,6 +32,8 @@ describe("moongate.admin.query", function()
     for _, case in ipairs {
       { "", page, 20, 0, 1 }, { "page=3", page, 20, 40, 3 }, { "per_page=1", page, 5, 0, 1 }, { "per_page=99&page=2", page, 50, 50, 2 },
       { "", single, -1, 0, 1 }, { "page=2", single, 50, 50, 2 }, { "limit=10&offset=30", single, 10, 30, 4 }, { "limit=0", single, 1, 0, 1 },
+      { "per_page=0", page, 5, 0, 1 }, { "per_page=-1", page, 5, 0, 1 }, { "per_page=99999999999", page, 50, 0, 1 },
+      { "page=99999999999&per_page=5", page, 5, 4999999995, 1e9 }, { "limit=-1", single, 1, 0, 1 },
     } do
       it(("gives limit %d, offset %d for %q (%s)"):format(case[3], case[4], case[1], case[2].style), function()
         local slice = query.parse(case[1]):slice(case[2])
@@ -42,7 +44,7 @@ describe("moongate.admin.query", function()
     end
 
     for _, case in ipairs { { "page=0", "page" }, { "page=-1", "page" }, { "page=1.5", "page" }, { "per_page=x", "per_page" },
-      { "limit=x", "limit" }, { "offset=x", "offset" }, { "page=9999999999", "page" } } do
+      { "limit=x", "limit" }, { "offset=x", "offset" }, { "offset=-1", "offset" }, { "per_page=1.5", "per_page" } } do
       it("refuses " .. case[1], function()
         local slice, bad = query.parse(case[1]):slice(page)
         assert.is_nil(slice)
