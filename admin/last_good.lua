@@ -82,32 +82,46 @@ local function each_of(map, turn)
   return turned
 end
 
+-- What a host has besides its name; the free text at the end.
+local HOST_FIELDS = {
+  "trust", "origin", "forward", "resumption", "strict_sni", "usage", "https_only", "websockets", "true_client_ip", "tls", "guest",
+  "metadata",
+}
+
+-- The hosts as the text of an array. What stands behind the name is equal for many, and the same tables: it is made once.
+local function hosts_text(pack, hosts)
+  local texts, known, key = {}, {}, {}
+  for index, host in ipairs(hosts) do
+    for position, field in ipairs(HOST_FIELDS) do key[position] = tostring(host[field]) end
+    local combination = table.concat(key, " ")
+    if not known[combination] then
+      local rest = json.object {}
+      for _, field in ipairs(HOST_FIELDS) do rest[field] = host[field] end
+      rest.trust, rest.origin = pack.trust(host.trust), pack.origin(host.origin)
+      local text = json.encode(rest):sub(2)
+      known[combination] = (text == "}" and "" or ",") .. text
+    end
+    texts[index] = '{"name":' .. json.encode(host.name) .. known[combination]
+  end
+  return "[" .. table.concat(texts, ",") .. "]"
+end
+
 --- Turns the document of one zone into its part of the file. Costly for large zones, hence kept by the caller while
 --- the zone stays as it is.
 ---@param control table
 ---@param document table
 ---@return { text: string, shared: table<string, table<string, string>> } part shared: kind → hash → text
 function M.part(control, document)
-  local pack, hosts = packers(control), json.array {}
-  for index, host in ipairs(document.hosts) do
-    hosts[index] = json.object {
-      name = host.name, trust = pack.trust(host.trust), origin = pack.origin(host.origin), forward = host.forward,
-      resumption = host.resumption, strict_sni = host.strict_sni, usage = host.usage, https_only = host.https_only,
-      websockets = host.websockets, true_client_ip = host.true_client_ip, tls = host.tls, guest = host.guest,
-      metadata = host.metadata,
-    }
-  end
-  return {
-    text = json.encode(json.object {
-      id = document.id, name = document.name, version = document.version, hosts = hosts,
-      rules = array_of(document.rules), account_rules = document.account_rules and array_of(document.account_rules),
-      firewall_rules = document.firewall_rules and array_of(document.firewall_rules),
-      rulesets = each_of(document.rulesets, array_of), lists = each_of(document.lists, pack.list),
-      certificates = document.certificates and json.array(document.certificates),
-      trust_options = pack.options(document.trust_options), tls = document.tls,
-    }),
-    shared = pack.shared,
-  }
+  local pack = packers(control)
+  local rest = json.encode(json.object {
+    id = document.id, name = document.name, version = document.version,
+    rules = array_of(document.rules), account_rules = document.account_rules and array_of(document.account_rules),
+    firewall_rules = document.firewall_rules and array_of(document.firewall_rules),
+    rulesets = each_of(document.rulesets, array_of), lists = each_of(document.lists, pack.list),
+    certificates = document.certificates and json.array(document.certificates),
+    trust_options = pack.options(document.trust_options), tls = document.tls,
+  })
+  return { text = '{"hosts":' .. hosts_text(pack, document.hosts) .. "," .. rest:sub(2), shared = pack.shared }
 end
 
 -- The first line of the file, in pieces.

@@ -37,7 +37,8 @@ static void write_file(uv_work_t *work) {
     moon_sha256(digest, moon_str(saving->text, saving->len));
     moon_hex_write(saving->text + saving->len, digest, sizeof digest, false);
     saving->text[saving->len + DIGEST_LINE - 1] = '\n';
-    saving->rc = moon_file_replace(saving->path, moon_str(saving->text, saving->len + DIGEST_LINE), 0600, &saving->diag);
+    saving->rc =
+        moon_file_replace(saving->path, moon_str(saving->text, saving->len + DIGEST_LINE), 0600, &saving->diag);
     uv_sem_post(&saving->written);
 }
 
