@@ -171,6 +171,11 @@ end
 local function incomplete(given, has_pairs, row, certificate_count)
   local method, kind = is_present(given.method), is_present(given.type)
   if method ~= kind then return errors.fail_at("/ssl", "custom_hostname_method_and_type") end
+  local rebundled = is_present(given.bundle_method) and given.bundle_method ~= row.bundle_method
+  if rebundled and certificate_count > 0 and not has_pairs then
+    return errors.fail_at("/ssl/bundle_method", "custom_hostname_ssl", "custom_certificate and custom_key have to come "
+      .. "with another bundle_method")
+  end
   if not is_present(given.settings) or not row.id then return nil end
   if not method and not has_pairs then
     return errors.fail_at("/ssl/settings", "custom_hostname_ssl", "method and type have to come with settings")

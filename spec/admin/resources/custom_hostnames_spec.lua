@@ -283,6 +283,15 @@ describe("moongate.admin.resources.custom_hostnames", function()
       assert.same({}, get(id).ssl.settings)
     end)
 
+    it("has to come along with another bundle method", function()
+      local id = upload(shop).id
+      assert.equal(1434, first(patch(id, { ssl = { bundle_method = "force" } })).code)
+      assert.equal(202, patch(id, { ssl = { bundle_method = "ubiquitous" } }).status)
+      local answer = patch(id, { ssl = { bundle_method = "force", custom_certificate = shop.pem, custom_key = shop.key } })
+      assert.equal("force", answer.body.result.ssl.bundle_method)
+      assert.equal(shop.pem, served("shop.customer.test").tls.identities[1].certificates)
+    end)
+
     it("shows as expired when its time has passed", function()
       local brief = server("DNS:shop.customer.test", { not_before = 1770000000 - 86400, not_after = 1770000000 + 86400 })
       local id = upload(brief).id
