@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "tls/crypto.h"
 #include "tls/serials.h"
+#include "tls/twin.h"
 
 #define DIGEST 32
 
@@ -181,12 +182,17 @@ void moon_revocation_digest(const struct moon_revocation *revocation, unsigned c
 
 /* ---- asking ---- */
 
-static bool is_denied(const struct moon_revocation *revocation, const X509 *certificate) {
+static bool is_listed(const struct moon_revocation *revocation, const unsigned char digest[DIGEST]) {
+    return bsearch(digest, revocation->fingerprints, revocation->fingerprint_count, DIGEST, compare_digests) != NULL;
+}
+
+static bool is_denied(const struct moon_revocation *revocation, const X509 *certificate, const X509 *issuer) {
     unsigned char digest[DIGEST];
     if (!revocation->fingerprint_count)
         return false;
     moon_assert(X509_digest(certificate, EVP_sha256(), digest, NULL) == 1);
-    return bsearch(digest, revocation->fingerprints, revocation->fingerprint_count, DIGEST, compare_digests) != NULL;
+    return is_listed(revocation, digest) ||
+           (moon_twin_digest(digest, certificate, issuer) && is_listed(revocation, digest));
 }
 
 static bool is_same_authority(const X509 *a, const X509 *b) {
@@ -261,7 +267,7 @@ bool moon_revocation_check(const struct moon_revocation *revocation, STACK_OF(X5
             out->not_before = answer.from > out->not_before ? answer.from : out->not_before;
             out->not_after = answer.until < out->not_after ? answer.until : out->not_after;
         }
-        out->revoked |= answer.is_named || is_denied(revocation, certificate) ||
+        out->revoked |= answer.is_named || is_denied(revocation, certificate, issuer) ||
                         is_denied_by_serial(revocation, certificate, issuer);
     }
     return true;

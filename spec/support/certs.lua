@@ -246,6 +246,60 @@ function M.request(options)
   return { pem = read(out), key = read(key_path), key_path = key_path, path = out }
 end
 
+-- The order of P-256.
+local ORDER = "FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551"
+
+-- ORDER - number; both of 32 bytes.
+local function from_order(number)
+  local out, borrow = {}, 0
+  for i = 32, 1, -1 do
+    local digit = tonumber(ORDER:sub(2 * i - 1, 2 * i), 16) - number:byte(i) - borrow
+    borrow = digit < 0 and 1 or 0
+    out[i] = string.char(digit % 256)
+  end
+  return table.concat(out)
+end
+
+-- A DER element; of less than 64 KiB.
+local function element(tag, content)
+  local size = #content
+  local length = size < 128 and string.char(size) or size < 256 and string.char(0x81, size)
+    or string.char(0x82, math.floor(size / 256), size % 256)
+  return string.char(tag) .. length .. content
+end
+
+local function positive(number)
+  number = number:gsub("^%z+", "")
+  return element(2, (number:byte() >= 128 and "\0" or "") .. number)
+end
+
+--- The certificate with the other valid form of its issuer's signature, which anybody can make of (r, s): (r, n - s). For issuers
+--- with a P-256 key.
+---@param certificate table
+---@return table certificate
+function M.twin(certificate)
+  local der_path = fresh_path(".der")
+  run(("openssl x509 -in %s -outform DER -out %s"):format(certificate.path, der_path))
+  local der = read(der_path)
+  -- SEQUENCE { signed, algorithm, BIT STRING { no unused bits, SEQUENCE { r, s } } }; ecdsa-with-SHA256 stands once more at the end.
+  local algorithm = "\48\10\6\8\42\134\72\206\61\4\3\2"
+  local at, behind = 5, nil
+  while true do
+    local from, to = der:find(algorithm, at, true)
+    if not from then break end
+    at, behind = to + 1, to
+  end
+  local signature = der:sub(behind + 6)
+  local r_size = signature:byte(2)
+  local r, s = signature:sub(3, 2 + r_size), signature:sub(5 + r_size)
+  s = ("\0"):rep(32) .. s
+  local other = element(0x30, positive(r) .. positive(from_order(s:sub(-32))))
+  local path = fresh_path(".pem")
+  local twin = M.write(element(0x30, der:sub(5, behind) .. element(3, "\0" .. other)), ".der")
+  run(("openssl x509 -inform DER -in %s -out %s"):format(twin, path))
+  return { path = path, pem = read(path), key_path = certificate.key_path, key = certificate.key, name = certificate.name }
+end
+
 --- Runs `openssl …` and returns what it printed.
 ---@param arguments string
 ---@return string

@@ -162,6 +162,26 @@ describe("tls.revocation", function()
       assert.equal("revoked", (verify(by_sub, sub_leaf, { sub })))
     end)
 
+    it("is not got around with the other form of an ECDSA signature, which anybody can make", function()
+      local trust = tls.trust_with { pems = { root.pem }, denials = { { "", fingerprint(leaf) } } }
+      local twin = certs.twin(leaf)
+      assert.not_equal(fingerprint(leaf), fingerprint(twin))
+      assert.equal("fine", (verify(tls.trust(root.pem), twin)))
+      assert.equal("revoked", (verify(trust, twin)))
+      assert.equal("revoked", (verify(trust, leaf)))
+      assert.equal("fine", (verify(trust, certs.twin(other_leaf))))
+      local by_sub = tls.trust_with { pems = { root.pem }, denials = { { "", fingerprint(sub) } } }
+      assert.equal("revoked", (verify(by_sub, sub_leaf, { certs.twin(sub) })))
+    end)
+
+    it("holds the fingerprint of a certificate under an RSA key", function()
+      local ca = certs.ca("RSA", { key = "RSA 2048" })
+      local denied = certs.leaf(ca, { cn = "denied" })
+      local trust = tls.trust_with { pems = { ca.pem }, denials = { { "", fingerprint(denied) } } }
+      assert.equal("revoked", (verify(trust, denied)))
+      assert.equal("fine", (verify(trust, certs.leaf(ca, { cn = "other" }))))
+    end)
+
     for title, denial in pairs {
       ["a fingerprint that is too short"] = { "", ("a"):rep(62) },
       ["a fingerprint that is no hex"] = { "", ("g"):rep(64) },
