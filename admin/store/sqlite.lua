@@ -100,9 +100,7 @@ local function drain(self, sql, statement)
   local ok, err = pcall(function()
     local row = statement:fetch(true)
     while row do
-      local copy = {}
-      for name, value in pairs(row) do copy[name] = value end
-      rows[#rows + 1] = copy
+      rows[#rows + 1] = row -- a table of its own each
       row = statement:fetch(true)
     end
   end)
