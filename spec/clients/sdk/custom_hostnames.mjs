@@ -57,6 +57,27 @@ walk('sdk: customHostnames', gateway, (it) => {
     assert.equal(await gate.status(name, { ca: issuer.path }), 200)
     await gate.client.customHostnames.delete(one.id, { zone_id })
   })
+  it('replaces and deletes one of two certificates', async (gate) => {
+    const { customHostnames } = gate.client
+    const issuer = certificates.ca('Customer CA')
+    const name = 'two.customer.example'
+    const pair = (rsa) => {
+      const { pem, key } = certificates.leaf(issuer, name, { names: [name], rsa })
+      return { custom_certificate: pem, custom_key: key }
+    }
+    const one = await customHostnames.create({ zone_id, hostname: name, ssl: { ...SSL, bundle_method: 'force', custom_cert_bundle: [pair(false), pair(true)] } })
+    assert.equal(one.ssl.certificates.length, 2)
+    const at = { zone_id, custom_hostname_id: one.id, certificate_pack_id: one.ssl.id }
+    const { certificates: packed } = customHostnames.certificatePack
+    const replaced = await packed.update(one.ssl.certificates[0].id, { ...at, ...pair(false) })
+    assert.equal(replaced.ssl.certificates.length, 2)
+    assert.equal(await gate.status(name, { ca: issuer.path }), 200)
+    const { ssl } = await customHostnames.get(one.id, { zone_id })
+    await packed.delete(ssl.certificates[1].id, at)
+    assert.equal((await customHostnames.get(one.id, { zone_id })).ssl.certificates.length, 1)
+    await refused(packed.delete(NO_UUID, at), 404)
+    await customHostnames.delete(one.id, { zone_id })
+  })
   it('lists page after page until one is empty, and finds', async ({ client }) => {
     for (let index = 0; index < 6; index += 1) await client.customHostnames.create({ zone_id, hostname: `h${index}.customer.example`, ssl: SSL })
     const list = await all(client.customHostnames.list({ zone_id, per_page: 5 }))
