@@ -23,11 +23,12 @@ end
 --- Reads the name of an origin. The words of a failure: `ascii`, `wildcard`, `invalid`, `unreadable`, `record`.
 ---@param tx table
 ---@param zone { id: string, name: string }
----@param text string
+---@param text any decoded JSON
 ---@return string|nil name in stored form
 ---@return string|nil word
 ---@return string|nil detail for people
 function M.read(tx, zone, text)
+  if type(text) ~= "string" then return nil, "invalid", "a string is required" end
   if text:find("[\128-\255]") then return nil, "ascii", "write international names in their xn-- form" end
   if text:find("*", 1, true) then return nil, "wildcard", "a wildcard is not possible" end
   if address.read(text) then return nil, "invalid", "it is an address, not a hostname" end
@@ -42,13 +43,14 @@ end
 
 --- Reads the name that TLS toward an origin is to ask for.
 ---@param zone { name: string }
----@param text string
+---@param text any decoded JSON
 ---@param server string|nil the custom origin server
 ---@return string|nil name in stored form, or REQUEST_HOST
 ---@return string|nil word
 ---@return string|nil detail
 function M.read_sni(zone, text, server)
   if text == M.REQUEST_HOST then return text end
+  if type(text) ~= "string" then return nil, "invalid", "a string is required" end
   local name, reason = check.hostname(text)
   if not name then return nil, "unreadable", reason end
   if name ~= server and not check.is_within(name, zone.name) then

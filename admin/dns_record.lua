@@ -129,11 +129,11 @@ local function finish(context, row, refuse)
   if row.proxied == 1 and not PROXIABLE[row.type] then
     refuse("proxied", "proxiable", ("A %s record cannot be proxied."):format(row.type))
   end
+  if row.proxied == 1 then row.ttl = 1 end
   if row.ttl ~= 1 and (row.ttl < TTL_MIN or row.ttl > TTL_MAX) then
     refuse("ttl", "ttl", ("Invalid TTL. Must be between %d and %d seconds, or 1 for Automatic."):format(TTL_MIN,
       TTL_MAX))
   end
-  if row.proxied == 1 then row.ttl = 1 end
 end
 
 local function failure_of(list)

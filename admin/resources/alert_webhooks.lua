@@ -40,7 +40,8 @@ local RESOURCE = {
 }
 
 local function find(context)
-  if not stamp.is_uuid(context.params.webhook_id) then return nil, errors.fail("alert_webhook_id") end
+  local id = context.params.webhook_id
+  if not stamp.is_uuid(id) and not stamp.is_hex_id(id) then return nil, errors.fail("alert_webhook_id") end
   return resource.find(RESOURCE, context)
 end
 

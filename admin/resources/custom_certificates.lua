@@ -111,9 +111,6 @@ end
 
 local function read_rest(context, row)
   local values = context.values
-  if values.custom_csr_id then
-    return errors.fail_at("/custom_csr_id", "custom_certificate_csr")
-  end
   if values.geo_restrictions then
     local label = values.geo_restrictions.label
     if type(label) ~= "string" or not LABELS[label] then
@@ -122,6 +119,7 @@ local function read_rest(context, row)
     end
     row.geo_restrictions = label
   end
+  row.type = values.type or row.type
   row.policy = values.policy or row.policy
   row.deploy = values.deploy or row.deploy
   row.bundle_method = values.bundle_method or row.bundle_method
@@ -162,8 +160,7 @@ local function create(context)
   local row, failure = read_pair(context, values.certificate, values.private_key)
   if not row then return nil, failure end
   row.id, row.zone_id = stamp.uuid(context.control.random), context.zone.id
-  row.type, row.priority = values.type or "legacy_custom", 20
-  row.deploy, row.bundle_method = "production", "ubiquitous"
+  row.type, row.priority, row.deploy, row.bundle_method = "legacy_custom", 20, "production", "ubiquitous"
   failure = read_rest(context, row)
   if failure then return nil, failure end
   row.private_key, failure = secrets.seal(context, TABLE, row.id, values.private_key)
@@ -196,6 +193,14 @@ local function edit(context)
   if not made then return nil, refused(refusal) end
   context.tx:touch(context.zone.id)
   return { result = show(row, context) }
+end
+
+-- The verb behind the question whether the key is to come from a signing request, which are not made here.
+local function with_own_key(run)
+  return function(context)
+    if not context.values.custom_csr_id then return run(context) end
+    return nil, errors.fail_at("/custom_csr_id", "custom_certificate_csr")
+  end
 end
 
 local remove = resource.delete(RESOURCE, refused, function(row) return json.object { id = row.id } end)
@@ -254,7 +259,7 @@ M.routes = {
   { method = "GET", path = COLLECTION, permission = permissions.need("read", GROUP), run = resource.list(RESOURCE) },
   {
     method = "POST", path = COLLECTION, permission = permissions.need("write", GROUP), group = "custom_certificates",
-    run = create, fields = fields(true),
+    run = with_own_key(create), fields = fields(true),
   },
   {
     method = "PUT", path = COLLECTION .. "/prioritize", permission = permissions.need("write", GROUP),
@@ -264,7 +269,7 @@ M.routes = {
   { method = "GET", path = ONE, permission = permissions.need("read", GROUP), run = resource.get(RESOURCE) },
   {
     method = "PATCH", path = ONE, permission = permissions.need("write", GROUP), group = "custom_certificates",
-    run = edit, fields = fields(false),
+    run = with_own_key(edit), fields = fields(false),
   },
   { method = "DELETE", path = ONE, permission = permissions.need("write", GROUP), run = delete },
 }

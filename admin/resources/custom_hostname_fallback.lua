@@ -56,7 +56,7 @@ M.routes = {
   { method = "GET", path = PATH, permission = permissions.need("read", GROUP), run = get },
   {
     method = "PUT", path = PATH, permission = permissions.need("write", GROUP), group = "custom_hostnames", run = put,
-    fields = { { name = "origin", type = "string", required = true, max = 255 } },
+    fields = { { name = "origin", type = "any" } },
   },
   { method = "DELETE", path = PATH, permission = permissions.need("write", GROUP), run = delete },
 }

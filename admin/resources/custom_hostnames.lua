@@ -125,6 +125,9 @@ end
 
 local function read_hostname(context)
   local text = context.values.hostname
+  if check.kind(text) ~= "string" then
+    return nil, errors.fail_at("/hostname", "custom_hostname_invalid", "a string is required")
+  end
   if text:find("[\128-\255]") then return nil, errors.fail_at("/hostname", "custom_hostname_ascii") end
   local name, reason = check.hostname(text)
   if name and not name:find(".", 1, true) then return nil, errors.fail_at("/hostname", "custom_hostname_suffix") end
@@ -166,7 +169,11 @@ local function read_metadata(context, row)
   local given = context.body.custom_metadata
   if given == nil then return nil end
   row.custom_metadata = nil
-  if given == json.null or next(given) == nil then return nil end
+  if given == json.null or given == "" then return nil end
+  if check.kind(given) ~= "object" then
+    return errors.fail_at("/custom_metadata", "custom_hostname_metadata", "expected an object")
+  end
+  if next(given) == nil then return nil end
   for _, value in pairs(given) do
     if type(value) ~= "string" then
       return errors.fail_at("/custom_metadata", "custom_hostname_metadata", "its values are strings")
@@ -271,26 +278,24 @@ local COLLECTION = "/zones/{zone_id}/custom_hostnames"
 local ONE = COLLECTION .. "/{custom_hostname_id}"
 local READ, WRITE = permissions.need("read", GROUP), permissions.need("write", GROUP)
 
-local function fields(is_new)
-  local list_of_fields = {
-    { name = "custom_metadata", type = "object" },
-    { name = "custom_origin_server", type = "string", max = 255 },
-    { name = "custom_origin_sni", type = "string", max = 255 },
-    { name = "ssl", type = "object" },
-  }
-  if is_new then table.insert(list_of_fields, 1, { name = "hostname", type = "string", required = true, max = 255 }) end
-  return list_of_fields
-end
+-- What has codes of its own for a value that cannot be is read above. PATCH ignores `hostname`.
+local FIELDS = {
+  { name = "hostname", type = "any" },
+  { name = "custom_metadata", type = "any" },
+  { name = "custom_origin_server", type = "any" },
+  { name = "custom_origin_sni", type = "any" },
+  { name = "ssl", type = "object" },
+}
 
 M.routes = {
   { method = "GET", path = COLLECTION, permission = READ, run = list },
   {
     method = "POST", path = COLLECTION, permission = WRITE, group = "custom_hostnames", run = create,
-    fields = fields(true),
+    fields = FIELDS,
   },
   { method = "GET", path = COLLECTION .. "/quota", permission = READ, run = quota },
   { method = "GET", path = ONE, permission = READ, run = get },
-  { method = "PATCH", path = ONE, permission = WRITE, group = "custom_hostnames", run = edit, fields = fields() },
+  { method = "PATCH", path = ONE, permission = WRITE, group = "custom_hostnames", run = edit, fields = FIELDS },
   { method = "DELETE", path = ONE, permission = WRITE, run = delete },
 }
 

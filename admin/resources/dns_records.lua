@@ -127,7 +127,7 @@ local STEPS = {
 local function single(step)
   return function(context)
     local body = context.body or json.object {}
-    if not json.is_object(body) then return nil, select(2, dns_record.read(context, body)) end
+    if not json.is_object(body) then return nil, errors.fail("bad_json", "expected an object") end
     local row, failure
     if step ~= "posts" then
       body.id, failure = id_of(context)

@@ -166,7 +166,7 @@ describe("moongate.admin.resources.alert_webhooks", function()
       local id = make()
       local other = gate:account "other"
       local foreign = ("/accounts/%s/alerting/v3/destinations/webhooks/"):format(other)
-      for _, path in ipairs { base .. "/" .. NOWHERE, foreign .. id } do
+      for _, path in ipairs { base .. "/" .. NOWHERE, base .. "/" .. ("a"):rep(32), foreign .. id } do
         local answer = gate:call(method, path, body())
         assert.equal(404, answer.status)
         assert.equal("Webhook not found", first(answer).message)

@@ -134,7 +134,7 @@ describe("moongate.admin.resources.custom_certificates", function()
       ["no key"] = { 2106, function() return { certificate = usual.pem } end },
       ["an unreadable key"] = { 2106, function() return { certificate = usual.pem, private_key = "x" } end },
       ["another's key"] = { 2200, function() return { certificate = usual.pem, private_key = other.key } end },
-      ["a request to make a key"] = { 21060, function() return { certificate = usual.pem, private_key = usual.key, custom_csr_id = "x" } end },
+      ["a request to make a key"] = { 21060, function() return { certificate = usual.pem, custom_csr_id = "x" } end },
       ["an unknown bundle method"] = { 1002, function() return { certificate = usual.pem, private_key = usual.key, bundle_method = "x" } end },
       ["an unknown type"] = { 1002, function() return { certificate = usual.pem, private_key = usual.key, type = "x" } end },
       ["an unknown region"] = { 1002, function() return { certificate = usual.pem, private_key = usual.key, geo_restrictions = { label = "mars" } } end },
@@ -304,8 +304,10 @@ describe("moongate.admin.resources.custom_certificates", function()
     it("changes single fields", function()
       local made = upload(usual)
       gate.control.clock = gate.control.clock + 60
-      local result = gate:call("PATCH", base .. "/" .. made.id, { bundle_method = "optimal", geo_restrictions = { label = "us" } }).body.result
+      local result = gate:call("PATCH", base .. "/" .. made.id, { bundle_method = "optimal", type = "sni_custom",
+        geo_restrictions = { label = "us" } }).body.result
       assert.equal("optimal", result.bundle_method)
+      assert.equal("sni_custom", result.type)
       assert.same({ label = "us" }, result.geo_restrictions)
       assert.equal(made.uploaded_on, result.uploaded_on)
       assert.is_true(result.modified_on > made.modified_on)

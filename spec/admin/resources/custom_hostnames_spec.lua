@@ -94,8 +94,11 @@ describe("moongate.admin.resources.custom_hostnames", function()
     for _, case in ipairs {
       { '{"hostname":"bücher.test"}', 1408 }, { '{"hostname":"192.0.2.1"}', 1407 }, { '{"hostname":"a b.test"}', 1407 },
       { '{"hostname":"*.customer.test"}', 1407 }, { '{"hostname":"customer"}', 1410 }, { '{"hostname":"www.heron.test"}', 1407 },
-      { '{"hostname":"heron.test"}', 1407 }, { '{"hostname":"a..test"}', 1407 }, { "{}", 1434 }, { '{"hostname":7}', 1434 },
+      { '{"hostname":"heron.test"}', 1407 }, { '{"hostname":"a..test"}', 1407 }, { "{}", 1407 }, { '{"hostname":7}', 1407 },
       { "{", 1400 }, { '{"hostname":"a.test","ssl":7}', 1434 }, { '{"hostname":"a.test","custom_metadata":{"a":1}}', 1401 },
+      { '{"hostname":"' .. ("a."):rep(130) .. 'test"}', 1407 }, { '{"hostname":"a.test","custom_metadata":"b"}', 1401 },
+      { '{"hostname":"a.test","custom_metadata":["b"]}', 1401 }, { '{"hostname":"a.test","custom_origin_server":7}', 1415 },
+      { '{"hostname":"a.test","custom_origin_sni":7}', 1415 },
       { '{"hostname":"a.test","custom_metadata":{"a":"' .. ("x"):rep(5000) .. '"}}', 1401 },
       { '{"hostname":"a.test","custom_metadata":{"a":"b"},"ssl":{"wildcard":true}}', 1412 },
     } do
@@ -462,7 +465,8 @@ describe("moongate.admin.resources.custom_hostnames", function()
       for _, method in ipairs { "GET", "DELETE" } do assert.equal(404, gate:call(method, path).status) end
     end)
 
-    for _, case in ipairs { { "nothing.heron.test", 1421 }, { "192.0.2.1", 1415 }, { "*.heron.test", 1420 }, { "stork.test", 1421 } } do
+    for _, case in ipairs { { "nothing.heron.test", 1421 }, { "192.0.2.1", 1415 }, { "*.heron.test", 1420 }, { "stork.test", 1421 },
+      { 7, 1415 } } do
       it(("answers %d to %s"):format(case[2], case[1]), function()
         local answer = gate:call("PUT", path, { origin = case[1] })
         assert.equal(400, answer.status)
