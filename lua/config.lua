@@ -98,6 +98,10 @@ local SCHEMA = {
   } },
 }
 
+local EMBEDDED = {
+  limits = SCHEMA.limits, timeouts = SCHEMA.timeouts, policy_budget_ms = SCHEMA.policy_budget_ms, policy_jit = SCHEMA.policy_jit,
+}
+
 local function fail(file, line, message)
   local text = line and ("%s:%d: %s"):format(file, line, message) or ("%s: %s"):format(file, message)
   return nil, { file = file, line = line, message = message, text = text }
@@ -309,12 +313,12 @@ function M.check(given, file, base, source)
   return config
 end
 
---- Checks the settings of a gateway that is part of another program: only limits and timeouts are of use to it.
+--- Checks the settings of a gateway that is part of another program: only these are of use to it.
 ---@param given table
 ---@return table|nil config every key present, defaults filled in
 ---@return string|nil message
 function M.embedded(given)
-  local config, message = check_table(given, { limits = SCHEMA.limits, timeouts = SCHEMA.timeouts }, "", ".")
+  local config, message = check_table(given, EMBEDDED, "", ".")
   if not config then return nil, message end
   message = check_heads(config.limits)
   if message then return nil, message end

@@ -42,7 +42,7 @@ function M.declare(embedder, facts)
       access = facts and accessor(embedder, #list, kind, facts) or nil,
     }
   end
-  fields.extend(list, {})
+  fields.extend("embedder", list, {})
 end
 
 --- Whether a field may have this name.

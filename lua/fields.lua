@@ -310,7 +310,8 @@ local function accessor(field, facts, bridge, view, head, place)
   return assert(loadstring(source, "=" .. field.name))(facts, bridge.ffi.string, bridge.C, view, { n = 0 })
 end
 
-local more_fields, more_functions = {}, {} -- what policy files declare, with accessors of their own
+-- Who declares → what, with accessors of their own: policy files, and the program that the gateway is part of.
+local more = { policies = { fields = {}, functions = {} }, embedder = { fields = {}, functions = {} } }
 
 local function schema(facts, bridge, geo)
   local view = bridge and bridge.ffi.new("struct moon_str")
@@ -327,19 +328,22 @@ local function schema(facts, bridge, geo)
       access = facts and field.constant == nil and accessor(field, facts, bridge, view, head, place) or nil,
     }
   end
-  for _, field in ipairs(more_fields) do
-    declared[#declared + 1] = field
+  local functions = {}
+  for _, source in ipairs { more.policies, more.embedder } do
+    for _, field in ipairs(source.fields) do declared[#declared + 1] = field end
+    for _, func in ipairs(source.functions) do functions[#functions + 1] = func end
   end
-  return rules.new_schema { fields = declared, functions = more_functions, regex = require "moongate.regex" }
+  return rules.new_schema { fields = declared, functions = functions, regex = require "moongate.regex" }
 end
 
 local names_only
 
---- Adds fields and functions that policy files declare (lua/policies.lua); before any expression is checked or compiled.
+--- Sets the fields and functions that one side declares; before any expression is checked or compiled.
+---@param source string            "policies" (lua/policies.lua) or "embedder" (lua/embedder.lua)
 ---@param added_fields table[]     name, type, help, access
 ---@param added_functions table[]  as moongate.rules.functions has them
-function M.extend(added_fields, added_functions)
-  more_fields, more_functions, names_only = added_fields, added_functions, nil
+function M.extend(source, added_fields, added_functions)
+  more[source], names_only = { fields = added_fields, functions = added_functions }, nil
 end
 
 --- Names and types, for checking expressions. The same schema each time.

@@ -241,7 +241,7 @@ function M.embed(module)
   embedded = module.new(require "moongate.control")
 end
 
---- Limits and timeouts of a gateway.
+--- Settings of a gateway: limits, timeouts, what policies may take.
 ---@param settings string  JSON; empty: the defaults
 ---@return table|nil settings  as the program's configuration has them
 ---@return string|nil message
@@ -255,6 +255,12 @@ function M.settings(settings)
     given = decoded
   end
   return require("moongate.config").embedded(given)
+end
+
+--- Takes what the program's policy files declare into the rules language.
+---@param declared string  JSON
+function M.declare_policies(declared)
+  require("moongate.policies").declare(declared)
 end
 
 --- Whether the program may add a field of this name.

@@ -36,7 +36,7 @@ function M.declare(text, ask)
   local added_fields, added_functions = {}, {}
   for i, field in ipairs(declared.fields) do added_fields[i] = field_of(i, field, ask) end
   for i, func in ipairs(declared.functions) do added_functions[i] = function_of(i, func, ask) end
-  fields.extend(added_fields, added_functions)
+  fields.extend("policies", added_fields, added_functions)
 end
 
 --- Loads policy files as a worker would, and forgets them.

@@ -20,6 +20,7 @@
 #include "gate/gateway.h"
 #include "script/embedder.h"
 #include "script/phases.h"
+#include "script/policy.h"
 #include "script/publisher.h"
 #include "tls/crypto.h"
 #include "tls/local_ca.h"
@@ -41,6 +42,8 @@ struct moon_gate {
     struct moon_buf local_ca_pem;
     struct moon_control control;
     struct moon_publisher *publisher;
+    struct moon_policies *policies; /* NULL: the program has none */
+    struct moon_policy *policy;     /* what they declare, for the control plane */
     struct moon_content content;
     struct moon_embedder embedder;
     struct field_source sources[MOON_EMBEDDER_FIELDS];
@@ -125,18 +128,43 @@ static int open_local_ca(struct moon_gate *gate, const char *directory, struct m
     return rc;
 }
 
-static int read_settings(struct moon_gate *gate, const char *settings, struct moon_diag *diag) {
+/* What policy files may take of a worker's time, as the settings say. */
+struct budget {
+    unsigned ms;
+    bool jit;
+};
+
+static int read_settings(struct moon_gate *gate, const char *settings, struct budget *budget, struct moon_diag *diag) {
     lua_State *L;
     int rc = moon_publisher_settings(gate->publisher, moon_str_of(settings), &L, diag);
     if (rc)
         return rc;
     rc = moon_settings_read_numbers(&gate->options, L, lua_gettop(L), diag);
-    lua_pop(L, 1);
+    lua_getfield(L, -1, "policy_budget_ms");
+    lua_getfield(L, -2, "policy_jit");
+    *budget = (struct budget){.ms = (unsigned)lua_tointeger(L, -2), .jit = lua_toboolean(L, -1)};
+    lua_pop(L, 3);
     return rc;
+}
+
+static int open_policies(struct moon_gate *gate, const struct moon_gate_options *options, const struct budget *budget,
+                         struct moon_diag *diag) {
+    if (!options->policy_count)
+        return 0;
+    struct moon_str *paths = moon_alloc(options->policy_count * sizeof *paths);
+    for (size_t i = 0; i < options->policy_count; i++)
+        paths[i] = moon_str_of(options->policies[i]);
+    gate->policies = moon_policies_new(paths, options->policy_count, budget->ms, budget->jit, NULL);
+    free(paths);
+    gate->script.policies = gate->policies;
+    int rc = moon_policy_open(&gate->policy, gate->policies, NULL, gate->control.log, diag);
+    return rc ? rc : moon_publisher_declare_policies(gate->publisher, moon_policy_declared(gate->policy), diag);
 }
 
 static void free_gate(struct moon_gate *gate) {
     moon_publisher_close(&gate->publisher);
+    moon_policy_close(&gate->policy);
+    moon_policies_free(&gate->policies);
     moon_log_close(&gate->log); /* before what its lines are handed to */
     moon_local_ca_close(&gate->local_ca);
     moon_buf_free(&gate->local_ca_pem);
@@ -155,10 +183,15 @@ int moon_gate_new(struct moon_gate **out, const struct moon_gate_options *option
         return refuse(diag, "workers", "there are at most 128");
     if ((int)options->log_level < MOON_GATE_ERROR || options->log_level > MOON_GATE_DEBUG)
         return refuse(diag, "log_level", "is none of enum moon_gate_log_level");
+    for (size_t i = 0; i < options->policy_count; i++)
+        if (!options->policies || !options->policies[i])
+            return refuse(diag, "policies", "there is a path missing");
     moon_crypto_init();
+    struct budget budget = {0, false};
     struct moon_gate *gate = moon_new(struct moon_gate);
     gate->given = *options;
     gate->given.settings = gate->given.local_ca = NULL; /* used below, not kept */
+    gate->given.policies = NULL;
     gate->loop = options->loop ? options->loop : &gate->own_loop;
     gate->control.next_host_id = 1;
     gate->script.embedder = &gate->embedder;
@@ -176,7 +209,9 @@ int moon_gate_new(struct moon_gate **out, const struct moon_gate_options *option
     if (rc == 0)
         rc = moon_publisher_new(&gate->publisher, &gate->control, diag);
     if (rc == 0)
-        rc = read_settings(gate, options->settings ? options->settings : "", diag);
+        rc = read_settings(gate, options->settings ? options->settings : "", &budget, diag);
+    if (rc == 0)
+        rc = open_policies(gate, options, &budget, diag);
     if (rc) {
         free_gate(gate);
         return rc;

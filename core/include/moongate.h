@@ -73,8 +73,12 @@ struct moon_gate_options {
     struct uv_loop_s *loop;
     /* Threads; 0: one per core. Of no meaning with a loop. */
     unsigned workers;
-    /* JSON: { "limits": { … }, "timeouts": { … } }, as in docs/configuration.md (bytes, seconds). NULL: the defaults. */
+    /* JSON with any of "limits", "timeouts" (objects), "policy_budget_ms", "policy_jit", as in docs/configuration.md (bytes,
+     * seconds). NULL: the defaults. */
     const char *settings;
+    /* Paths of policy files: Lua of yours, loaded once for each worker (docs/policy-files.md). */
+    const char *const *policies;
+    size_t policy_count;
     /* Directory of local-ca.pem and local-ca.key, which are made when they are not there: the CA that signs for
      * hostnames without a certificate. NULL: one in memory that lives as long as the gateway. */
     const char *local_ca;
@@ -90,7 +94,7 @@ struct moon_gate_options {
 MOON_API void moon_gate_options_init(struct moon_gate_options *options);
 
 /* Makes a gateway that does nothing yet. Copies `options` and all texts in it; `loop`, `log_data` and `log_fd` must
- * outlive the gateway. On failure *gate is NULL. Initialises OpenSSL if the program has not done so: without its
+ * outlive the gateway. On failure *gate is NULL; diag->text has FILE:LINE of a mistake in a policy file. Initialises OpenSSL if the program has not done so: without its
  * configuration file, and after taking OPENSSL_CONF, SSL_CERT_FILE and their like out of the environment. */
 MOON_API int moon_gate_new(struct moon_gate **gate, const struct moon_gate_options *options, struct moon_diag *diag);
 

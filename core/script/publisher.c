@@ -89,6 +89,12 @@ int moon_publisher_settings(struct moon_publisher *publisher, struct moon_str js
     return 0;
 }
 
+int moon_publisher_declare_policies(struct moon_publisher *publisher, struct moon_str declared,
+                                    struct moon_diag *diag) {
+    push_str(publisher->L, declared);
+    return call(publisher, "declare_policies", 1, 0, diag);
+}
+
 int moon_publisher_check_field(struct moon_publisher *publisher, const char *name, struct moon_diag *diag) {
     push_str(publisher->L, moon_str_of(name));
     int rc = call(publisher, "check_field", 1, 2, diag);

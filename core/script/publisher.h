@@ -19,10 +19,13 @@ int moon_publisher_new(struct moon_publisher **out, struct moon_control *control
 /* NULL inside is fine; clears. */
 void moon_publisher_close(struct moon_publisher **publisher);
 
-/* Checks limits and timeouts (JSON; empty: the defaults) and leaves them as a table on top of the stack of the state
+/* Checks the settings (JSON; empty: the defaults) and leaves them as a table on top of the stack of the state
  * *L, for the caller to read and pop. MOON_EREFUSED with diag->where "settings". */
 int moon_publisher_settings(struct moon_publisher *publisher, struct moon_str json, lua_State **L,
                             struct moon_diag *diag);
+
+/* Takes what policy files declare (moon_policy_declared) into the rules language. */
+int moon_publisher_declare_policies(struct moon_publisher *publisher, struct moon_str declared, struct moon_diag *diag);
 
 /* Whether a field of the embedder may have this name. */
 int moon_publisher_check_field(struct moon_publisher *publisher, const char *name, struct moon_diag *diag);

@@ -16,7 +16,7 @@ describe("moongate.embedder", function()
   local struct, kept
 
   before_each(function() struct, kept = ffi.new("struct moon_embedder"), {} end)
-  after_each(function() fields.extend({}, {}) end)
+  after_each(function() fields.extend("embedder", {}, {}) end)
 
   local function add(name, kind)
     local place = tonumber(struct.count)

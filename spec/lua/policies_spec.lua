@@ -6,7 +6,7 @@ local policies = require "moongate.policies"
 local rules = require "moongate.rules"
 
 describe("moongate.policies", function()
-  after_each(function() fields.extend({}, {}) end)
+  after_each(function() fields.extend("policies", {}, {}) end)
 
   local DECLARED = [[{"fields":[{"name":"t.plan","type":"String","help":"The plan."},{"name":"t.size","type":"Integer","help":""}],
     "functions":[{"name":"t_len","params":["String"],"returns":"Integer","help":""}]}]]

@@ -2,7 +2,8 @@
  * one line per step for spec/core/app/library_spec.lua, which says what is expected; anything else is an abort or a
  * sanitizer's report.
  *
- * Arguments: the scenario: "refusals", "threads", "loop", "both", "drain", "twice" or "again". */
+ * Arguments: the scenario: "refusals", "threads", "loop", "both", "drain", "twice", "again" or "policies" (and the
+ * paths of one that is right, one that is wrong). */
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <moongate.h>
@@ -20,16 +21,26 @@
     "{\"action\":\"block\",\"expression\":\"http.request.uri.path eq \\\"" path "\\\" and not " condition "\"}"
 
 static const char served[] =
-    "{\"zones\":[{\"name\":\"one.test\",\"hosts\":[{\"name\":\"*\"}],\"rules\":[" UNLESS("/flag", "spec.flag") "," UNLESS(
-        "/number",
-        "spec.number gt 4") "," UNLESS("/text",
-                                       "spec.text eq \\\"127.0.0.1 GET q=1\\\"") "," UNLESS("/address",
-                                                                                            "spec.address in "
-                                                                                            "{192.0.2.0/24}") "," UNLESS("/missing",
-                                                                                                                         "spec."
-                                                                                                                         "missing eq "
-                                                                                                                         "\\\"\\\"") "," UNLESS("/inspected",
-                                                                                                                                                "http.request.body.raw contains \\\"good\\\"") "]}]}";
+    "{\"zones\":[{\"name\":\"one.test\",\"hosts\":[{\"name\":\"*\"}],\"rules\":[" UNLESS("/flag", "spec.flag") "," UNLESS("/number", "spec.number gt 4") "," UNLESS(
+        "/text",
+        "spec.text eq \\\"127.0.0.1 GET q=1\\\"") "," UNLESS("/address",
+                                                             "spec.address in "
+                                                             "{192.0.2.0/24}") "," UNLESS("/missing",
+                                                                                          "spec."
+                                                                                          "missing eq "
+                                                                                          "\\\"\\\"") "," UNLESS("/insp"
+                                                                                                                 "ecte"
+                                                                                                                 "d",
+                                                                                                                 "http."
+                                                                                                                 "reque"
+                                                                                                                 "st."
+                                                                                                                 "body."
+                                                                                                                 "raw "
+                                                                                                                 "conta"
+                                                                                                                 "ins "
+                                                                                                                 "\\\"g"
+                                                                                                                 "ood\\"
+                                                                                                                 "\"") "]}]}";
 
 static void check(bool fine, const char *what) {
     if (fine)
@@ -299,6 +310,8 @@ static void visit(unsigned port) {
         status = get(port, "GET", path, "");
         printf("GET %s: %d%s\n", path, status, strstr(answer, "Set-Cookie") ? " split" : "");
     }
+    status = get(port, "GET", "/lua", "");
+    printf("GET /lua: %d %s\n", status, body_of());
     status = get(port, "GET", "/within", "");
     printf("GET /within: %d\n", status);
     fflush(stdout);
@@ -454,7 +467,7 @@ static void on_finished(uv_async_t *async) {
     CHECK(!visitor->gone); /* later, from the loop */
 }
 
-static void on_loop(void) {
+static void on_loop(const char *policy) {
     static struct visitor visitor = {.lines = {.lock = PTHREAD_MUTEX_INITIALIZER}};
     struct asked asked = {.name = "loop"};
     struct moon_gate_options options;
@@ -465,6 +478,8 @@ static void on_loop(void) {
     options.loop = &loop;
     options.log = take_line;
     options.log_data = &visitor.lines;
+    options.policies = &policy;
+    options.policy_count = policy != NULL;
     visitor.gate = make(&options, &asked);
     CHECK(moon_gate_publish(visitor.gate, served, sizeof served - 1, NULL) == 0);
     visitor.port = port_of(visitor.gate);
@@ -560,7 +575,7 @@ static void on_stage(uv_timer_t *timer) {
 }
 
 /* Told to end twice: at once, whatever is under way. */
-static void twice(void) {
+static void twice(const char *policy) {
     static struct closing closing;
     struct asked asked = {.name = "twice"};
     struct moon_gate_options options;
@@ -570,6 +585,8 @@ static void twice(void) {
     options.loop = &loop;
     options.log_fd = -1;
     options.settings = "{\"timeouts\":{\"drain\":3600,\"body_idle\":3600}}";
+    options.policies = &policy;
+    options.policy_count = policy != NULL;
     closing.gate = make(&options, &asked);
     CHECK(moon_gate_publish(closing.gate, served, sizeof served - 1, NULL) == 0);
     int fd = open_half(port_of(closing.gate));
@@ -605,6 +622,37 @@ static void again(void) {
     CHECK(uv_run(&loop, UV_RUN_DEFAULT) == 0 && uv_loop_close(&loop) == 0);
 }
 
+/* Policy files beside handlers and fields in C, on a loop and on threads. */
+static void policies(const char *right, const char *wrong) {
+    static const char asks[] = "{\"zones\":[{\"name\":\"one.test\",\"hosts\":[{\"name\":\"*\"}],\"rules\":[" UNLESS(
+        "/both", "(spec.number eq 8 and lua.number eq 8)") "]}]}";
+    struct asked asked = {.name = "policies"};
+    struct moon_gate_options options;
+    struct moon_gate_field taken = {"lua.number", MOON_GATE_INTEGER, give_number, NULL};
+    struct moon_gate *gate;
+    struct moon_diag diag = {"", ""};
+    moon_gate_options_init(&options);
+    options.log_fd = -1;
+    options.workers = 1;
+    options.policies = &wrong;
+    options.policy_count = 1;
+    int rc = moon_gate_new(&gate, &options, &diag);
+    printf("a mistake: %d %s\n", rc, strrchr(diag.text, '/') ? strrchr(diag.text, '/') : diag.text);
+    options.policies = &right;
+    gate = make(&options, &asked);
+    CHECK(moon_gate_new(&gate, &options, NULL) == 0);
+    tell("a field that a policy has", moon_gate_field(gate, &taken, &diag), &diag);
+    CHECK(moon_gate_close(gate, NULL, NULL) == 0);
+    gate = asked.gate;
+    CHECK(moon_gate_publish(gate, asks, sizeof asks - 1, NULL) == 0);
+    printf("GET /both: %d\n", get(port_of(gate), "GET", "/both", ""));
+    rc = get(port_of(gate), "GET", "/lua", "");
+    printf("GET /lua: %d %s\n", rc, body_of());
+    rc = get(port_of(gate), "GET", "/noted", "");
+    printf("GET /noted: %d %s\n", rc, body_of());
+    CHECK(moon_gate_close(gate, NULL, NULL) == 0);
+}
+
 /* Two at once: each answers for itself, one goes on when the other has gone. */
 static void both(void) {
     struct asked asked[2] = {{.name = "first"}, {.name = "second"}};
@@ -635,15 +683,17 @@ int main(int argc, char **argv) {
     else if (strcmp(scenario, "threads") == 0)
         on_threads();
     else if (strcmp(scenario, "loop") == 0)
-        on_loop();
+        on_loop(argc > 2 ? argv[2] : NULL);
     else if (strcmp(scenario, "both") == 0)
         both();
     else if (strcmp(scenario, "drain") == 0)
         drain();
     else if (strcmp(scenario, "twice") == 0)
-        twice();
+        twice(argc > 2 ? argv[2] : NULL);
     else if (strcmp(scenario, "again") == 0)
         again();
+    else if (strcmp(scenario, "policies") == 0 && argc == 4)
+        policies(argv[2], argv[3]);
     else
         return 2;
     printf("fine\n");

@@ -1,17 +1,28 @@
 -- libmoongate through moongate.h alone, in a program of its own (library.c): the sanitizers see all of it. The program shows
 -- functions under names that the library has inside, and ends when one of them is called.
 
+local certs = require "spec.support.certs"
 local shell = require "spec.support.shell"
 
-local function run(scenario)
+local function run(scenario, ...)
   local program = (os.getenv("MOONGATE_BUILD_DIR") or "build/dev") .. "/moongate_spec_library"
-  local result = shell.run({ program, scenario }, { seconds = 120 })
+  local result = shell.run({ program, scenario, ... }, { seconds = 120 })
   assert.equal(0, result.status, result.stdout .. result.stderr)
   local lines = {}
   for line in result.stdout:gmatch("([^\n]*)\n") do lines[#lines + 1] = line end
   assert.equal("fine", table.remove(lines))
   return lines
 end
+
+local POLICY = [[
+  local moongate = require "moongate"
+  moongate.field { name = "lua.number", type = "integer", value = function(req) return #req.http.host end }
+  moongate.handler("lua", { path = "/lua" }, function(_, res)
+    moongate.sleep(0.05)
+    res:send(200, {}, "from Lua")
+  end)
+  moongate.on("request", { path = "/noted" }, function() moongate.sleep(0.01) end)
+]]
 
 local REFUSED = " -20003 "
 
@@ -58,7 +69,7 @@ describe("the library refuses", function()
   end)
 end)
 
-local function visited(name)
+local function visited(name, from_lua)
   return {
     { "hands a handler the request and its body, and sends its answer", ("POST /echo: 200 %s /echo the body"):format(name) },
     { "asks a boolean field", "GET /flag: 200" },
@@ -77,20 +88,22 @@ local function visited(name)
     { "never sends a field of framing", "GET /broken/2: 500" },
     { "never sends a status that is none", "GET /broken/3: 500" },
     { "answers with 500 when a handler fails", "GET /broken/4: 500" },
+    { "answers requests that no policy answers", "GET /lua: 200 " .. (from_lua or name .. " /lua ") },
     { "answers without content", "GET /within: 204" },
   }
 end
 
 for _, way in ipairs {
-  { "on threads of its own", "threads", 2, "status: generation 1, 2 workers, 3 blocked" },
-  { "on the program's loop", "loop", 1, "status: generation 1, 1 workers, 3 blocked" },
+  { "on threads of its own", "threads", "status: generation 1, 2 workers, 3 blocked" },
+  { "on the program's loop", "loop", "status: generation 1, 1 workers, 3 blocked" },
+  { "on the program's loop, with policy files", "loop", "status: generation 1, 1 workers, 3 blocked", "from Lua" },
 } do
   describe("a gateway " .. way[1], function()
     local said
 
-    setup(function() said = run(way[2]) end)
+    setup(function() said = run(way[2], way[4] and certs.write(POLICY, ".lua")) end)
 
-    for index, case in ipairs(visited(way[2])) do
+    for index, case in ipairs(visited(way[2], way[4])) do
       it(case[1], function() assert.equal(case[2], said[index]) end)
     end
 
@@ -102,7 +115,7 @@ for _, way in ipairs {
     end
 
     it("cannot be changed from within a handler", function() assert.is_true(has "within: -20011 -20011 -20011") end)
-    it("tells its status", function() assert.is_true(has(way[4])) end)
+    it("tells its status", function() assert.is_true(has(way[3])) end)
     if way[2] == "threads" then
       it("leaves signals to the program's threads", function() assert.is_true(has "threads that take signals: 1") end)
     end
@@ -116,12 +129,42 @@ describe("two gateways in one program", function()
   end)
 end)
 
+describe("policy files of a program", function()
+  local said
+
+  setup(function()
+    local wrong = certs.write('require("moongate").field { name = "a b" }\n', "-wrong.lua")
+    said = run("policies", certs.write(POLICY, ".lua"), wrong)
+  end)
+
+  it("are refused with file and line when one is wrong", function()
+    assert.truthy(said[1]:find("^a mistake: %-20012 /%d+%-wrong%.lua:1: "), said[1])
+  end)
+
+  it("keep their fields from fields in C", function()
+    assert.equal('a field that a policy has: -20003 lua.number: there is a field "lua.number" already', said[2])
+  end)
+
+  it("have fields beside those in C", function() assert.equal("GET /both: 200", said[3]) end)
+
+  it("answer before handlers in C, and may wait", function() assert.equal("GET /lua: 200 from Lua", said[4]) end)
+
+  it("let requests go on to handlers in C", function() assert.equal("GET /noted: 200 policies /noted ", said[5]) end)
+end)
+
 describe("the end of a gateway", function()
   it("by draining: nobody new, but who is there gets an answer", function()
     assert.same({ "a new connection: refused", "the old one: drain /echo abcd" }, run "drain")
   end)
 
   it("comes at once when it is told twice", function() assert.same({}, run "twice") end)
+
+  it("comes at once when it is told twice, whatever a policy waits for", function()
+    assert.same({}, run("twice", certs.write([[
+      local moongate = require "moongate"
+      moongate.on("request", { path = "/echo" }, function() moongate.sleep(3000) end)
+    ]], ".lua")))
+  end)
 
   it("leaves its address to the next one, which may have tried before", function()
     assert.same({ "while it is in use: -20010", "afterwards: 0" }, run "again")

@@ -68,7 +68,7 @@ describe("a worker with policies", function()
   after_each(function()
     worker:close()
     C.moon_policies_free(policies)
-    require("moongate.fields").extend({}, {})
+    require("moongate.fields").extend("policies", {}, {})
   end)
 
   local generation = 0
