@@ -46,6 +46,8 @@ local HOST = {
   { name = "https_only", type = "boolean" },
   { name = "websockets", type = "boolean" },
   { name = "resumption", type = "boolean" },
+  { name = "strict_sni", type = "boolean" },
+  { name = "true_client_ip", type = "boolean" },
 }
 local CRL = {
   { name = "ca", type = "string", required = true },

@@ -114,6 +114,19 @@ describe("moongate.admin.embedded", function()
     } } }))
   end)
 
+  it("builds revocation lists, and refuses one of another CA", function()
+    local ca, other = certs.ca("Embedded Lists"), certs.ca("Embedded Others")
+    local function with(crl)
+      return json.encode { zones = { {
+        name = "a.test", hosts = { { name = "*", trust = { ca.pem } } }, crls = { { ca = ca.pem, crl = crl } },
+      } } }
+    end
+    assert.is_true(it_publishes:publish(with((certs.crl(ca)))))
+    local ok, mistake = it_publishes:publish(with((certs.crl(other))))
+    assert.is_nil(ok)
+    assert.truthy(mistake.where:find("zones[0]: trust of *: crls[1]", 1, true), mistake.where)
+  end)
+
   it("hands on why the gateway does not take it, with the core's code", function()
     refusal = { where = "workers", text = "1 of 2 serve the new configuration", code = -20009 }
     local ok, mistake = it_publishes:publish(configuration())
