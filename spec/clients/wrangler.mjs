@@ -5,7 +5,7 @@ import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 
-import { walk } from './support/cases.mjs'
+import { pending, walk } from './support/cases.mjs'
 import * as certificates from './support/certificates.mjs'
 import { all } from './support/expect.mjs'
 import * as gateway from './support/gateway.mjs'
@@ -36,7 +36,10 @@ async function succeeds(gate, argv, options) {
 
 const id_in = (text) => /^ID: ([0-9a-f-]{36})$/m.exec(text)[1]
 
-walk('wrangler', gateway, (it) => {
+const IS_ENOUGH = Number(process.versions.node.split('.')[0]) >= 20 // wrangler's own check; its package.json says 18
+
+if (!IS_ENOUGH) walk('wrangler', { begin() {} }, (it) => it('runs', () => pending('wrangler needs Node 20')))
+else walk('wrangler', gateway, (it) => {
   const root = certificates.ca('Device Root')
   const edge = certificates.leaf(root, 'edge')
   const names = async ({ client, account_id }) => (await all(client.mtlsCertificates.list({ account_id }))).map(({ name }) => name).sort()
