@@ -93,7 +93,9 @@ local function find_route(self, request)
   return nil, failure
 end
 
+-- Ids of certificates are UUIDs; schemas of clients declare 32 characters for them, so they may come without hyphens.
 local function check_ids(request, params)
+  if params.certificate_id then params.certificate_id = stamp.as_uuid(params.certificate_id) end
   for _, name in ipairs { "account_id", "zone_id" } do
     if params[name] and not stamp.is_hex_id(params[name]) then
       return errors.fail("bad_identifier", shown_path(request.path))

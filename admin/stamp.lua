@@ -42,6 +42,14 @@ function M.is_uuid(text)
     and not text:find("[A-F]")
 end
 
+--- The UUID that 32 hex digits stand for; any other text as it is.
+---@param text string
+---@return string
+function M.as_uuid(text)
+  if not M.is_hex_id(text) then return text end
+  return (text:gsub("^(........)(....)(....)(....)(............)$", "%1-%2-%3-%4-%5"))
+end
+
 --- RFC 3339 in UTC with microseconds.
 ---@param now number UNIX seconds
 ---@return string

@@ -22,6 +22,13 @@ describe("moongate.admin.stamp", function()
     end
   end)
 
+  it("puts the hyphens into a UUID that comes without, and nowhere else", function()
+    assert.equal("5d1c0f0a-77a3-4a53-9c3f-0a9b1c2d3e4f", stamp.as_uuid "5d1c0f0a77a34a539c3f0a9b1c2d3e4f")
+    for _, text in ipairs { "5d1c0f0a-77a3-4a53-9c3f-0a9b1c2d3e4f", "5D1C0F0A77A34A539C3F0A9B1C2D3E4F", "abc", "" } do
+      assert.equal(text, stamp.as_uuid(text))
+    end
+  end)
+
   it("writes the dates of HTTP headers", function()
     assert.equal("Tue, 03 Feb 2026 04:05:06 GMT", stamp.http_date(1770091506.75))
   end)

@@ -247,6 +247,14 @@ describe("moongate.admin.resources.mtls_certificates", function()
       end)
     end
 
+    it("take the id without its hyphens, too", function()
+      local made = upload { ca = true, certificates = root.pem }.body.result
+      local bare = path .. "/" .. made.id:gsub("-", "")
+      assert.equal(made.id, gate:call("GET", bare).body.result.id)
+      assert.equal(made.id, gate:call("DELETE", bare).body.result.id)
+      assert.equal(404, gate:call("GET", path .. "/" .. made.id).status)
+    end)
+
     it("do not reach into another account", function()
       local made = gate:upload_ca(root.pem)
       local foreign = gate:account "other"
