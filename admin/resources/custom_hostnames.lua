@@ -57,6 +57,13 @@ local function is_flag(sql_on, sql_off)
   end
 end
 
+-- As it is shown: a certificate whose time has passed is expired (moongate.admin.custom_hostname_ssl).
+local function has_ssl_status(text, context)
+  return "CASE WHEN ssl_status = 'active' AND (SELECT c.expires_on FROM custom_hostname_certificates c "
+    .. "WHERE c.custom_hostname_id = custom_hostnames.id ORDER BY c.position LIMIT 1) <= ? THEN 'expired' "
+    .. "ELSE ssl_status END = ?", { stamp.seconds(context.now), text }
+end
+
 local PARAMETERS = {
   hostname = function(text) return "instr(hostname, ?) > 0", { text:lower() } end,
   ["hostname.exact"] = function(text) return "hostname = ?", { text:lower() } end,
@@ -64,16 +71,16 @@ local PARAMETERS = {
   ["hostname.startsWith"] = function(text)
     return "substr(hostname, 1, length(?)) = ?", { text:lower(), text:lower() }
   end,
-  id = has "id", ssl_status = has "ssl_status", hostname_status = has "status",
+  id = has "id", ssl_status = has_ssl_status, hostname_status = has "status",
   certificate_authority = has "certificate_authority", custom_origin_server = has "custom_origin_server",
   ssl = is_flag("ssl_id IS NOT NULL", "ssl_id IS NULL"), wildcard = is_flag("wildcard = 1", "wildcard = 0"),
 }
 
 local function filter(name, read)
-  return function(query)
+  return function(query, context)
     local text = query:get(name)
     if not text then return nil end
-    local sql, values = read(text)
+    local sql, values = read(text, context)
     if not sql then return nil, nil, name end
     return sql, values
   end

@@ -295,12 +295,15 @@ describe("moongate.admin.resources.custom_hostnames", function()
       assert.equal(shop.pem, served("shop.customer.test").tls.identities[1].certificates)
     end)
 
-    it("shows as expired when its time has passed", function()
+    it("shows, and is found, as expired when its time has passed", function()
       local brief = server("DNS:shop.customer.test", { not_before = 1770000000 - 86400, not_after = 1770000000 + 86400 })
       local id = upload(brief).id
       gate.control.clock = gate.control.clock + 2 * 86400
       assert.equal("expired", get(id).ssl.status)
       assert.equal("active", get(id).status)
+      for status, count in pairs { expired = 1, active = 0 } do
+        assert.equal(count, gate:call("GET", base .. "?ssl_status=" .. status).body.result_info.total_count)
+      end
     end)
 
     it("goes with the hostname", function()
