@@ -16,6 +16,7 @@
 #include "tls/crypto.h"
 #include "tls/pem.h"
 #include "tls/revocation.h"
+#include "tls/wellformed.h"
 
 #define DEPTH_MAX 6
 #define PRESENTED_MAX 10  /* certificates in the client's message, the leaf included */
@@ -337,9 +338,14 @@ static bool measure_interval(STACK_OF(X509) * path, struct moon_verification *ou
     return true;
 }
 
-/* Everything about a path that OpenSSL has found valid. */
+/* Everything about a path that OpenSSL has found valid. The anchor's form is for whoever uploads it. */
 static int examine(const struct moon_trust *trust, STACK_OF(X509) * path, int64_t now, struct moon_verification *out) {
     const X509 *issuer = sk_X509_value(path, sk_X509_num(path) > 1 ? 1 : 0);
+    for (int i = 0; i < sk_X509_num(path) - 1; i++) {
+        int error = moon_wellformed_check(sk_X509_value(path, i));
+        if (error)
+            return error;
+    }
     if (!measure_interval(path, out))
         return X509_V_ERR_UNSPECIFIED;
     moon_short_bytes_set(&out->issuer_serial, X509_get0_serialNumber(issuer));

@@ -97,10 +97,10 @@ void moon_short_bytes_set(struct moon_short_bytes *out, const ASN1_STRING *value
 /* Validates `leaf` with the presented `chain` (untrusted; may be NULL) against this set at `now` (UNIX seconds).
  * The same parameters in handshakes and later re-validation: purpose sslclient, security level 2, depth 6, partial
  * chain with CA anchors, no time exceptions (security level, purpose and time are set explicitly). Any thread;
- * takes no lock of ours. A path that is valid is looked through for revocations. Refused before any mathematics:
- * more than 10 certificates in all, RSA keys above 8192 bits, explicit curve parameters, and a leaf that is itself
- * an anchor (a CA does not authenticate as its own client). Of several anchors with one name the one whose key
- * made the signature counts; of cross-signed branches a few are tried. */
+ * takes no lock of ours. A path that is valid is looked through for malformed certificates (tls/wellformed.h) and
+ * for revocations. Refused before any mathematics: more than 10 certificates in all, RSA keys above 8192 bits, explicit
+ * curve parameters, and a leaf that is itself an anchor (a CA does not authenticate as its own client). Of several
+ * anchors with one name the one whose key made the signature counts; of cross-signed branches a few are tried. */
 void moon_trust_verify(const struct moon_trust *trust, X509 *leaf, STACK_OF(X509) *chain, int64_t now,
                        struct moon_verification *out);
 

@@ -246,6 +246,14 @@ function M.request(options)
   return { pem = read(out), key = read(key_path), key_path = key_path, path = out }
 end
 
+-- A DER element; of less than 64 KiB.
+local function element(tag, content)
+  local size = #content
+  local length = size < 128 and string.char(size) or size < 256 and string.char(0x81, size)
+    or string.char(0x82, math.floor(size / 256), size % 256)
+  return string.char(tag) .. length .. content
+end
+
 -- The order of P-256.
 local ORDER = "FFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551"
 
@@ -258,14 +266,6 @@ local function from_order(number)
     out[i] = string.char(digit % 256)
   end
   return table.concat(out)
-end
-
--- A DER element; of less than 64 KiB.
-local function element(tag, content)
-  local size = #content
-  local length = size < 128 and string.char(size) or size < 256 and string.char(0x81, size)
-    or string.char(0x82, math.floor(size / 256), size % 256)
-  return string.char(tag) .. length .. content
 end
 
 local function positive(number)
@@ -297,6 +297,25 @@ function M.twin(certificate)
   local path = fresh_path(".pem")
   local twin = M.write(element(0x30, der:sub(5, behind) .. element(3, "\0" .. other)), ".der")
   run(("openssl x509 -inform DER -in %s -out %s"):format(twin, path))
+  return { path = path, pem = read(path), key_path = certificate.key_path, key = certificate.key, name = certificate.name }
+end
+
+--- The certificate with other bytes signed: what no tool would issue. For issuers with a P-256 key.
+---@param certificate table
+---@param ca table its issuer
+---@param edit fun(content: string): string what stands inside of the signed sequence → what is to stand there
+---@return table certificate
+function M.resigned(certificate, ca, edit)
+  local der_path, path = fresh_path(".der"), fresh_path(".pem")
+  run(("openssl x509 -in %s -outform DER -out %s"):format(certificate.path, der_path))
+  local der = read(der_path)
+  local high, low = der:byte(7, 8) -- both sequences are longer than 255 bytes
+  local signed = element(0x30, edit(der:sub(9, 8 + high * 256 + low)))
+  local signature_path = fresh_path(".sig")
+  run(("openssl dgst -sha256 -sign %s -out %s %s"):format(ca.key_path, signature_path, M.write(signed, ".tbs")))
+  local algorithm = element(0x30, "\6\8\42\134\72\206\61\4\3\2") -- ecdsa-with-SHA256
+  local odd = M.write(element(0x30, signed .. algorithm .. element(3, "\0" .. read(signature_path))), ".der")
+  run(("openssl x509 -inform DER -in %s -out %s"):format(odd, path))
   return { path = path, pem = read(path), key_path = certificate.key_path, key = certificate.key, name = certificate.name }
 end
 

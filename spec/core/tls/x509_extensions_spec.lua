@@ -116,6 +116,49 @@ describe("a certificate with", function()
     }
   end)
 
+  describe("a form that OpenSSL lets pass", function()
+    -- The version, counted from zero, as an integer of one byte.
+    local function of_version(number, extensions)
+      return function()
+        local plain = certs.leaf(root, { key = key, extensions = extensions })
+        return tls.trust(root.pem), certs.resigned(plain, root, function(content)
+          local edited, count = content:gsub("^\160\3\2\1\2", "\160\3\2\1" .. string.char(number))
+          assert.equal(1, count)
+          return edited
+        end)
+      end
+    end
+    local TWO = { "1.2.3.4=ASN1:NULL", "1.2.3.5=ASN1:NULL" }
+    local function twice(certificate, ca)
+      return certs.resigned(certificate, ca, function(content) return (content:gsub("\42\3\5", "\42\3\4")) end)
+    end
+    check {
+      { "the version that extensions have", "OK", of_version(2) },
+      { "extensions in version 1", "VERSION", of_version(0) },
+      { "extensions in version 2", "VERSION", of_version(1) },
+      { "a version 4", "REJECTED", of_version(3) },
+      { "a version below 1", "REJECTED", of_version(255) },
+      { "an extension twice that nobody knows", "INVALID_EXTENSION", function()
+        return tls.trust(root.pem), twice(certs.leaf(root, { key = key, extensions = TWO }), root)
+      end },
+      { "bytes behind its extended key usage", "INVALID_EXTENSION",
+        leaf_with("extendedKeyUsage=", "2.5.29.37=DER:300A06082B060105050703020500") },
+      { "bytes behind its key usage", "INVALID_EXTENSION", leaf_with("keyUsage=", "2.5.29.15=DER:0302078000") },
+      { "bytes behind its alternative names", "INVALID_EXTENSION", leaf_with "2.5.29.17=DER:30088206612E746573740500" },
+      { "no DER in an extension that nobody knows", "OK", leaf_with "1.2.3.4=DER:FFFFFF" },
+      { "extensions in version 1 of its issuer", "VERSION", function()
+        local plain = certs.ca("Odd issuer", { issuer = root })
+        local odd = certs.resigned(plain, root, function(content) return (content:gsub("^\160\3\2\1\2", "\160\3\2\1\0")) end)
+        return tls.trust(root.pem), certs.leaf(plain), { odd }
+      end },
+      { "extensions twice in an anchor, which its uploader answers for", "OK", function()
+        local plain = certs.ca("Odd anchor", { extensions = TWO })
+        local anchor = twice(plain, plain)
+        return tls.trust(anchor.pem), certs.leaf(anchor)
+      end },
+    }
+  end)
+
   describe("a malformed extension", function()
     for title, extension in pairs {
       ["of alternative names"] = "2.5.29.17=DER:0102", ["of the authority's key"] = "2.5.29.35=DER:0402FFFF",
