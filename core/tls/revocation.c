@@ -1,6 +1,7 @@
 #include "tls/revocation.h"
 
 #include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +12,7 @@
 #include "tls/twin.h"
 
 #define DIGEST 32
+#define STEPS_MAX 8 /* upwards among the anchors, which may have signed each other in a circle */
 
 /* A CA whose certificates may be revoked: one anchor. Two anchors with one name and key are one CA to whoever asks. */
 struct authority {
@@ -250,25 +252,57 @@ static struct answer ask_lists(const struct moon_revocation *revocation, const X
     return answer;
 }
 
-bool moon_revocation_check(const struct moon_revocation *revocation, STACK_OF(X509) *path, int64_t now,
-                           struct moon_verification *out) {
-    int last = sk_X509_num(path) - 1;
-    const X509 *anchor = sk_X509_value(path, last);
-    /* A CA with a list of its own wants to know about everything below it. */
-    bool wants_all = ask_lists(revocation, anchor, NULL, now).has_hard_list;
-    for (int i = 0; i < last; i++) {
-        const X509 *certificate = sk_X509_value(path, i), *issuer = sk_X509_value(path, i + 1);
-        struct answer answer = ask_lists(revocation, issuer, X509_get0_serialNumber(certificate), now);
-        if (answer.error || (wants_all && !answer.has_list)) {
-            out->error = answer.error ? answer.error : X509_V_ERR_UNABLE_TO_GET_CRL;
+/* One certificate and its issuer. False: a list that is needed says nothing. */
+static bool check_link(const struct moon_revocation *revocation, const X509 *certificate, const X509 *issuer,
+                       bool wants_list, int64_t now, struct moon_verification *out) {
+    struct answer answer = ask_lists(revocation, issuer, X509_get0_serialNumber(certificate), now);
+    if (answer.error || (wants_list && !answer.has_list)) {
+        out->error = answer.error ? answer.error : X509_V_ERR_UNABLE_TO_GET_CRL;
+        return false;
+    }
+    if (answer.has_hard_list) {
+        out->not_before = answer.from > out->not_before ? answer.from : out->not_before;
+        out->not_after = answer.until < out->not_after ? answer.until : out->not_after;
+    }
+    out->revoked |= answer.is_named || is_denied(revocation, certificate, issuer) ||
+                    is_denied_by_serial(revocation, certificate, issuer);
+    return true;
+}
+
+/* The CA above an anchor, when it is an anchor too. */
+static X509 *find_above(const struct moon_revocation *revocation, X509 *anchor) {
+    for (size_t i = 0; i < revocation->authority_count; i++) {
+        X509 *candidate = revocation->authorities[i].certificate;
+        if (X509_check_issued(candidate, anchor) == X509_V_OK && !is_same_authority(candidate, anchor) &&
+            X509_verify(anchor, X509_get0_pubkey(candidate)) == 1)
+            return candidate;
+    }
+    return NULL;
+}
+
+/* A path ends at the first anchor, so of a bundle with root and intermediate at the intermediate; what is known about
+ * that one from above holds all the same. */
+static bool check_above(const struct moon_revocation *revocation, X509 *anchor, int64_t now,
+                        struct moon_verification *out) {
+    for (int step = 0; step < STEPS_MAX; step++) {
+        X509 *issuer = find_above(revocation, anchor);
+        if (!issuer)
+            break;
+        if (!check_link(revocation, anchor, issuer, false, now, out))
             return false;
-        }
-        if (answer.has_hard_list) {
-            out->not_before = answer.from > out->not_before ? answer.from : out->not_before;
-            out->not_after = answer.until < out->not_after ? answer.until : out->not_after;
-        }
-        out->revoked |= answer.is_named || is_denied(revocation, certificate, issuer) ||
-                        is_denied_by_serial(revocation, certificate, issuer);
+        anchor = issuer;
     }
     return true;
+}
+
+bool moon_revocation_check(const struct moon_revocation *revocation, STACK_OF(X509) * path, int64_t now,
+                           struct moon_verification *out) {
+    int last = sk_X509_num(path) - 1;
+    X509 *anchor = sk_X509_value(path, last);
+    /* A CA with a list of its own wants to know about everything below it. */
+    bool wants_all = ask_lists(revocation, anchor, NULL, now).has_hard_list;
+    for (int i = 0; i < last; i++)
+        if (!check_link(revocation, sk_X509_value(path, i), sk_X509_value(path, i + 1), wants_all, now, out))
+            return false;
+    return check_above(revocation, anchor, now, out);
 }

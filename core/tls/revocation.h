@@ -18,8 +18,8 @@ void moon_revocation_free(struct moon_revocation **revocation); /* NULL inside i
 void moon_revocation_digest(const struct moon_revocation *revocation, unsigned char digest[32]);
 
 /* Looks at a validated path (leaf first, an anchor last): sets out->revoked, and narrows the interval to the time
- * that the lists speak for. Where a list is out of date, or missing below a CA with a list, and the list is not
- * soft: false, and out->error. */
+ * that the lists speak for. What is said of the anchor itself by anchors above it counts, too. Where a list is out of
+ * date, or missing below a CA with a list, and the list is not soft: false, and out->error. */
 bool moon_revocation_check(const struct moon_revocation *revocation, STACK_OF(X509) *path, int64_t now,
                            struct moon_verification *out);
 

@@ -131,6 +131,48 @@ describe("tls.revocation", function()
     end)
   end)
 
+  describe("in a bundle of root and intermediate, where paths end at the intermediate,", function()
+    local pems
+    setup(function() pems = { root.pem, sub.pem } end)
+
+    it("the root's list reaches the certificates below the intermediate", function()
+      local trust = tls.trust_with { pems = pems, crls = { { list_of(root, { revoked = { sub } }) } } }
+      assert.equal("revoked", (verify(trust, sub_leaf, { sub })))
+      assert.equal("revoked", (verify(trust, sub_leaf)))
+      assert.equal("fine", (verify(trust, leaf)))
+    end)
+
+    it("a list that names others says nothing against them", function()
+      local list = list_of(root, { revoked = { leaf }, next_update = now + HOUR })
+      local trust = tls.trust_with { pems = pems, crls = { { list } } }
+      local told, out = verify(trust, sub_leaf)
+      assert.equal("fine", told)
+      assert.equal(now + HOUR, tonumber(out.not_after))
+    end)
+
+    it("the root's list holds them back once it has ended, unless it is soft", function() -- R-3
+      local list = list_of(root, { next_update = now + HOUR })
+      local later = now + 2 * HOUR
+      assert.equal("LIST EXPIRED", (verify(tls.trust_with { pems = pems, crls = { { list } } }, sub_leaf, nil, later)))
+      assert.equal("fine", (verify(tls.trust_with { pems = pems, crls = { { list, soft = true } } }, sub_leaf, nil, later)))
+    end)
+
+    it("a denial of the intermediate reaches them, by serial number and by fingerprint", function()
+      for _, denial in ipairs { { fingerprint(root), "0x" .. serial(sub) }, { "", fingerprint(sub) } } do
+        local trust = tls.trust_with { pems = pems, denials = { denial } }
+        assert.equal("revoked", (verify(trust, sub_leaf, { sub })))
+        assert.equal("fine", (verify(trust, leaf)))
+      end
+    end)
+
+    it("anchors that signed each other are gone through once", function()
+      local a, b = certs.ca("Circle A"), certs.ca("Circle B")
+      local a_by_b, b_by_a = certs.ca("Circle A", { key = a, issuer = b }), certs.ca("Circle B", { key = b, issuer = a })
+      local trust = tls.trust_with { pems = { a_by_b.pem, b_by_a.pem }, denials = { { fingerprint(a_by_b), "1" } } }
+      assert.equal("fine", (verify(trust, certs.leaf(a_by_b))))
+    end)
+  end)
+
   describe("the deny list", function()
     it("takes serial numbers under a CA, in hex and in decimal", function() -- R-1
       local decimal = certs.leaf(root, { cn = "decimal", serial = "123456789" })
