@@ -50,7 +50,8 @@ local function delete(context)
   if not row then return nil, certificates end
   if not certificates[2] then return nil, errors.fail("custom_hostname_only_certificate") end
   custom_hostname.drop_certificate(context, row, certificates[index].id)
-  return { result = json.object { id = certificates[index].id } }
+  local id = certificates[index].id
+  return { result = json.object { id = id }, beside = { id = id } }
 end
 
 local WRITE = permissions.need("write", GROUP)
@@ -59,8 +60,8 @@ M.routes = {
   {
     method = "PUT", path = PATH, permission = WRITE, group = "custom_hostnames", run = put,
     fields = {
-      { name = "custom_certificate", type = "string" },
-      { name = "custom_key", type = "string" },
+      { name = "custom_certificate", type = "any" },
+      { name = "custom_key", type = "any" },
     },
   },
   { method = "DELETE", path = PATH, permission = WRITE, run = delete },

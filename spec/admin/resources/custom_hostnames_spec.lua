@@ -230,7 +230,9 @@ describe("moongate.admin.resources.custom_hostnames", function()
 
       it("is taken away, and the other one goes on", function()
         local id = id_of(1)
-        assert.same({ id = id }, gate:call("DELETE", pack .. id).body.result)
+        local gone = gate:call("DELETE", pack .. id).body
+        assert.same({ id = id }, gone.result)
+        assert.equal(id, gone.id)
         assert.equal(1, #served("shop.customer.test").tls.identities)
         assert.equal(rsa.pem, get(made.id).ssl.custom_certificate)
         local answer = gate:call("DELETE", pack .. id_of(1))
@@ -242,7 +244,7 @@ describe("moongate.admin.resources.custom_hostnames", function()
         local other = server "DNS:other.test"
         for code, body in pairs {
           [1434] = { custom_certificate = rsa.pem, custom_key = rsa.key }, [1446] = { custom_certificate = other.pem, custom_key = other.key },
-          [1428] = { custom_certificate = shop.pem }, [1427] = { custom_key = shop.key },
+          [1428] = { custom_certificate = shop.pem }, [1427] = { custom_key = shop.key }, [1426] = { custom_certificate = 7, custom_key = 7 },
         } do
           local answer = gate:call("PUT", pack .. id_of(1), body)
           assert.equal(400, answer.status)

@@ -73,7 +73,7 @@ walk('sdk: customHostnames', gateway, (it) => {
     assert.equal(replaced.ssl.certificates.length, 2)
     assert.equal(await gate.status(name, { ca: issuer.path }), 200)
     const { ssl } = await customHostnames.get(one.id, { zone_id })
-    await packed.delete(ssl.certificates[1].id, at)
+    assert.equal((await packed.delete(ssl.certificates[1].id, at)).id, ssl.certificates[1].id)
     assert.equal((await customHostnames.get(one.id, { zone_id })).ssl.certificates.length, 1)
     await refused(packed.delete(NO_UUID, at), 404)
     await customHostnames.delete(one.id, { zone_id })
