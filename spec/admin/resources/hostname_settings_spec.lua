@@ -126,7 +126,7 @@ describe("moongate.admin.resources.hostname_settings", function()
     it("a body without a value, malformed JSON, and a body that is no object", function()
       refused(gate:call("PUT", path("http2", HOST), json.object {}), 10002)
       refused(gate:call("PUT", path("http2", HOST), "{"), 6007)
-      refused(gate:call("PUT", path("http2", HOST), "[]"), 10002)
+      refused(gate:call("PUT", path("http2", HOST), "[]"), 6007)
     end)
 
     for title, hostname in pairs {

@@ -41,7 +41,7 @@ describe("moongate.admin.resources.zones", function()
 
     for _, case in ipairs {
       { "an empty name", { name = "" }, 10002 },
-      { "no name", {}, 10002 },
+      { "no name", "{}", 10002 },
       { "one label", { name = "localhost" }, 1002 },
       { "an address", { name = "192.0.2.1" }, 1002 },
       { "a blank", { name = "a b.test" }, 1002 },
