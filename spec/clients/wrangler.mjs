@@ -5,13 +5,14 @@ import { execFile } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 
-import { pending, walk } from './support/cases.mjs'
+import { walk } from './support/cases.mjs'
 import * as certificates from './support/certificates.mjs'
 import { all } from './support/expect.mjs'
 import * as gateway from './support/gateway.mjs'
 
 const here = path.dirname(new URL(import.meta.url).pathname)
-const program = path.join(here, 'node_modules/wrangler/bin/wrangler.js')
+// What bin/wrangler.js starts, as it starts it: that one asks for Node 20 first, while the program itself runs on 18.
+const program = ['--no-warnings', '--experimental-vm-modules', path.join(here, 'node_modules/wrangler/wrangler-dist/cli.js')]
 
 /** Runs it with nothing of our environment and no network but this machine: { status, text }. */
 function wrangler(gate, argv, { token = gate.token, account = gate.account_id } = {}) {
@@ -22,7 +23,7 @@ function wrangler(gate, argv, { token = gate.token, account = gate.account_id } 
   }
   if (account) env.CLOUDFLARE_ACCOUNT_ID = account
   return new Promise((resolve) => {
-    execFile(process.execPath, [program, ...argv], { cwd: gate.directory, env, timeout: 50000 }, (error, stdout, stderr) => {
+    execFile(process.execPath, [...program, ...argv], { cwd: gate.directory, env, timeout: 50000 }, (error, stdout, stderr) => {
       resolve({ status: error ? error.code ?? error.signal : 0, text: stdout + stderr })
     })
   })
@@ -36,10 +37,7 @@ async function succeeds(gate, argv, options) {
 
 const id_in = (text) => /^ID: ([0-9a-f-]{36})$/m.exec(text)[1]
 
-const IS_ENOUGH = Number(process.versions.node.split('.')[0]) >= 20 // wrangler's own check; its package.json says 18
-
-if (!IS_ENOUGH) walk('wrangler', { begin() {} }, (it) => it('runs', () => pending('wrangler needs Node 20')))
-else walk('wrangler', gateway, (it) => {
+walk('wrangler', gateway, (it) => {
   const root = certificates.ca('Device Root')
   const edge = certificates.leaf(root, 'edge')
   const names = async ({ client, account_id }) => (await all(client.mtlsCertificates.list({ account_id }))).map(({ name }) => name).sort()

@@ -479,8 +479,8 @@ describe("an exchange with an origin", function()
       assert.equal(200, client:response({ body = false }).status)
       local began = wait.now()
       while wait.now() - began < 7 do -- more than twice the time that it may stand still
-        local piece = client:skip(16384)
-        assert.equal(16384, piece)
+        local piece = client:skip(40960) -- a kernel opens a full window again only after a sixteenth of it was read
+        assert.equal(40960, piece)
         got = got + piece
         wait.pause(0.05)
       end
