@@ -19,7 +19,7 @@ function wrangler(gate, argv, { token = gate.token, account = gate.account_id } 
   const env = {
     PATH: process.env.PATH, HOME: gate.directory, CI: '1', NO_COLOR: '1', CLOUDFLARE_API_BASE_URL: gate.url, CLOUDFLARE_API_TOKEN: token,
     WRANGLER_SEND_METRICS: 'false', WRANGLER_SEND_ERROR_REPORTS: 'false', npm_config_registry: gate.url, npm_registry: gate.url,
-    NODE_OPTIONS: `--require ${path.join(here, 'support/loopback_only.cjs')}`, SPEC_REFUSED_HOSTS: path.join(gate.directory, 'refused'),
+    NODE_OPTIONS: ['node18', 'loopback_only'].map((name) => `--require ${path.join(here, `support/${name}.cjs`)}`).join(' '), SPEC_REFUSED_HOSTS: path.join(gate.directory, 'refused'),
   }
   if (account) env.CLOUDFLARE_ACCOUNT_ID = account
   return new Promise((resolve) => {
