@@ -62,7 +62,7 @@ Limiter.__index = Limiter
 
 ---@class moongate.admin.limits
 ---@field window number|nil seconds in which failures are counted; 60
----@field per_address integer|nil failures of one address in it; 20
+---@field per_address integer|nil failures of one address in it; 100
 ---@field in_all integer|nil failures of all addresses in it; 1000
 ---@field noted integer|nil failures in it that are worth a row in the audit log; 30
 ---@field addresses integer|nil windows that are kept; 4096
@@ -76,7 +76,7 @@ function M.new(options)
   options = options or {}
   local window, room = options.window or 60, options.addresses or ROOM
   return setmetatable({
-    per_address = options.per_address or 20,
+    per_address = options.per_address or 100,
     in_all = options.in_all or 1000,
     noted = options.noted or 30,
     requests = options.requests or 1200,

@@ -48,7 +48,7 @@ local SCHEMA = {
     email = { type = "string", check = check_email },
     requests = integer(1200, 0, 1000000000),
     requests_per_second = integer(200, 0, 1000000000),
-    failures_per_minute = integer(20, 1, 1000000),
+    failures_per_minute = integer(100, 1, 1000000),
   } },
   data_dir = { type = "string", path = true, required = true },
   workers = { type = "integer", default = "auto", word = "auto", min = 1, max = 1024 },

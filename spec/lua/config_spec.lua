@@ -26,7 +26,7 @@ describe("moongate.config", function()
       local read = assert(load_text 'return { data_dir = "/var/lib/moongate" }')
       assert.same({
         listen = {}, listen_http = {}, data_dir = "/var/lib/moongate", workers = "auto",
-        admin = { listen = "127.0.0.1:8444", requests = 1200, requests_per_second = 200, failures_per_minute = 20 },
+        admin = { listen = "127.0.0.1:8444", requests = 1200, requests_per_second = 200, failures_per_minute = 100 },
         geoip = {}, policies = {}, policy_budget_ms = 10, policy_jit = false, serve_without_store = false,
         outgoing = { allow_local = false }, alerts = { sendmail = {}, from = "moongate@localhost" }, log = { level = "info", file = "-" },
         limits = { start_line = 8192, field = 16384, head = 65536, fields = 128, body = 104857600, connections = 50000,
