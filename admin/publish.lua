@@ -106,24 +106,31 @@ local function serve(self, generation, zones)
   return true
 end
 
+local function serve_all(self, generation, list, documents)
+  local held, zones = self.control.prepare(documents), {}
+  for index, zone in ipairs(list) do
+    local entry, diag = entry_at_start(self, zone, documents[index])
+    if not entry then return nil, diag end
+    zones[zone.id] = entry
+  end
+  local ok, diag = serve(self, generation, zones)
+  return held and ok, diag
+end
+
 --- Builds everything that the store holds and publishes it. Once, at start.
 ---@param store table
 ---@return true|nil
 ---@return { where: string, text: string }|nil
 function Publisher:load(store)
-  local zones, generation = {}, nil
+  local list, documents, generation = nil, {}, nil
   local ok, failure = store:read(function(tx)
-    generation = tx:generation()
+    generation, list = tx:generation(), tx:all("SELECT id, name, generation FROM zones")
     local memo = {}
-    for _, zone in ipairs(tx:all("SELECT id, name, generation FROM zones")) do
-      local entry, diag = entry_at_start(self, zone, document.build(tx, zone, memo))
-      if not entry then return nil, diag end
-      zones[zone.id] = entry
-    end
+    for index, zone in ipairs(list) do documents[index] = document.build(tx, zone, memo) end
     return true
   end)
   if not ok then return nil, { where = failure.where or "store", text = failure.text } end
-  return serve(self, generation, zones)
+  return serve_all(self, generation, list, documents)
 end
 
 --- Publishes documents that come from the last good snapshot instead of the store.
@@ -132,14 +139,11 @@ end
 ---@return true|nil
 ---@return { where: string, text: string }|nil
 function Publisher:adopt(generation, documents)
-  local zones = {}
-  for _, built in ipairs(documents) do
-    local zone = { id = built.id, name = built.name, generation = built.version }
-    local entry, diag = entry_at_start(self, zone, built)
-    if not entry then return nil, diag end
-    zones[zone.id] = entry
+  local list = {}
+  for index, built in ipairs(documents) do
+    list[index] = { id = built.id, name = built.name, generation = built.version }
   end
-  local ok, diag = serve(self, generation, zones)
+  local ok, diag = serve_all(self, generation, list, documents)
   self.changed = false -- the file it came from is not written over by itself
   return ok, diag
 end

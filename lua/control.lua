@@ -297,6 +297,24 @@ local function trust_options_of(document)
   end
 end
 
+--- Makes ready what the sections of these documents will need and what takes long: the CAs of their hosts. For the start,
+--- where there are many; without it each section makes its own.
+---@param documents table[]
+---@return table held  to be kept until the sections are built
+function M.prepare(documents)
+  local lists, seen = {}, {}
+  for _, document in ipairs(documents) do
+    for _, host in ipairs(document.hosts) do
+      local pems = host.trust
+      if pems and #pems > 0 and not seen[pems] and not document.trust_options and not host.usage then
+        seen[pems] = true -- hosts with equal lists share one table
+        lists[#lists + 1] = pems
+      end
+    end
+  end
+  return trust_sets.prepare(lists)
+end
+
 local function add_host(section, host, policy, options_for)
   local trust, origin, err
   if host.trust and #host.trust > 0 then

@@ -7,7 +7,7 @@
 local ffi = require "ffi"
 
 -- What this side was written against: MOON_FFI_ABI of core/script/bridge.h.
-local ABI = 18
+local ABI = 19
 
 local declarations = require "moongate.cdef"
 ffi.cdef(declarations)

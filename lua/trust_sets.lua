@@ -164,6 +164,36 @@ end
 
 local NO_OPTIONS = {}
 
+--- Builds sets without options side by side, on all cores, for the sections that will ask for them next. Sets that are
+--- there already, and those that cannot be built, are passed over: of() says what is wrong with them.
+---@param wanted string[][]  as of()'s `pems`
+---@return table held  keeps them until it is let go
+function M.prepare(wanted)
+  local keys, seen, texts, held = {}, {}, {}, {}
+  for _, pems in ipairs(wanted) do
+    local key = digest_of(NO_OPTIONS) .. table.concat(pems, "\0")
+    if not seen[key] and not trusts[key] then
+      seen[key] = true
+      keys[#keys + 1], texts[#texts + 1] = key, pems
+    end
+  end
+  local options, out = ffi.new("struct moon_trust_options[?]", #keys + 1), ffi.new("struct moon_trust *[?]", #keys + 1)
+  local kept = {} -- the arrays, until the call has returned
+  for index, pems in ipairs(texts) do
+    local array = views(pems)
+    kept[index] = array
+    options[index - 1].pems, options[index - 1].pem_count = array, #pems
+  end
+  C.moon_ffi_trusts_build(out, options, #keys)
+  for index, key in ipairs(keys) do
+    if kept[index] and out[index - 1] ~= nil then
+      held[index] = ffi.gc(out[index - 1], C.moon_ffi_trust_free)
+      trusts[key] = held[index]
+    end
+  end
+  return held
+end
+
 --- A trust set.
 ---@param pems string[]  each one or more certificates, all of them CAs; at least one
 ---@param options moongate.trust_sets.Options|nil  not to be changed afterwards

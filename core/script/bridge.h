@@ -12,7 +12,7 @@
 
 /* Raised whenever a struct or function in a marked region changes its meaning; lua/ffi.lua refuses to run against
  * another. */
-#define MOON_FFI_ABI 18
+#define MOON_FFI_ABI 19
 
 /* ffi: begin */
 struct moon_snapshot;

@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "script/policy.h"
+#include "tls/trusts.h"
 #include "tls/ciphers.h"
 #include "tls/crypto.h"
 
@@ -121,6 +122,10 @@ void moon_ffi_crl_free(struct moon_crl *crl) {
 
 int moon_ffi_trust_build(struct moon_trust **out, const struct moon_trust_options *options, struct moon_diag *diag) {
     return moon_trust_build(out, options, diag);
+}
+
+void moon_ffi_trusts_build(struct moon_trust **out, const struct moon_trust_options *options, size_t count) {
+    moon_trusts_build(out, options, count, uv_available_parallelism());
 }
 
 void moon_ffi_trust_free(struct moon_trust *trust) {
@@ -233,8 +238,8 @@ static int build_given(struct moon_tls_policy **out, struct moon_tls_terms *term
     return rc;
 }
 
-int moon_ffi_policy_build(struct moon_tls_policy **out, struct moon_control *control, const struct moon_ffi_terms *given,
-                          struct moon_keyring *ring, struct moon_diag *diag) {
+int moon_ffi_policy_build(struct moon_tls_policy **out, struct moon_control *control,
+                          const struct moon_ffi_terms *given, struct moon_keyring *ring, struct moon_diag *diag) {
     struct moon_tls_terms terms = {
         .min_version = given->min_version,
         .max_version = given->max_version,

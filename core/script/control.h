@@ -19,9 +19,9 @@ struct moon_control {
     struct moon_gateway *gateway; /* NULL while there is none (specs, rehearsals from the command line) */
     struct moon_local_ca *local_ca;
     struct moon_log_channel *log;
-    struct moon_policy *policy; /* the operator's files as this thread has loaded them; NULL: none */
+    struct moon_policy *policy;   /* the operator's files as this thread has loaded them; NULL: none */
     struct moon_errands *errands; /* script/errand.h; NULL while there is no loop (specs, the command line) */
-    uint32_t next_host_id; /* begins at 1 and never goes back */
+    uint32_t next_host_id;        /* begins at 1 and never goes back */
 };
 
 /* ffi: begin */
@@ -83,13 +83,16 @@ struct moon_ffi_crl {
 MOON_FFI void moon_ffi_crl_describe(const struct moon_crl *crl, struct moon_ffi_crl *out);
 MOON_FFI void moon_ffi_crl_free(struct moon_crl *crl);
 
-/* Base64 in one line; `room` has 4 * (len / 3 + 1) + 1 bytes, `len` is at most MOON_CRL_BYTES. How many were written. */
+/* Base64 in one line; `room` has 4 * (len / 3 + 1) + 1 bytes, `len` is at most MOON_CRL_BYTES. How many were written.
+ */
 MOON_FFI size_t moon_ffi_base64(char *room, const char *data, size_t len);
 
 /* tls/trust.h */
 MOON_FFI int moon_ffi_trust_build(struct moon_trust **out, const struct moon_trust_options *options,
                                   struct moon_diag *diag);
 MOON_FFI void moon_ffi_trust_free(struct moon_trust *trust);
+/* Many of them, on as many threads as the machine has cores; out[i] is NULL when that one cannot be built. */
+MOON_FFI void moon_ffi_trusts_build(struct moon_trust **out, const struct moon_trust_options *options, size_t count);
 
 /* A certificate chain and its key as documents carry them; without certificates: none. */
 struct moon_ffi_identity {
@@ -106,7 +109,8 @@ struct moon_ffi_terms {
     const struct moon_str *ciphers;
     size_t cipher_count;
     bool strict_name;
-    const struct moon_str *names; /* without `identity`: what a certificate of the local CA is issued for, at least one */
+    const struct moon_str
+        *names; /* without `identity`: what a certificate of the local CA is issued for, at least one */
     size_t name_count;
     struct moon_ffi_identity identity, second;
 };

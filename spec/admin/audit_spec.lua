@@ -164,7 +164,7 @@ describe("moongate.admin.audit", function()
 
     it("is written down at first, and when the address is slowed down", function()
       local before = #rows()
-      for _ = 1, 30 do guess "192.0.2.1" end
+      for _ = 1, 110 do guess "192.0.2.1" end
       local all = rows()
       assert.equal(before + 2, #all)
       for index, code in ipairs { 9109, 971 } do

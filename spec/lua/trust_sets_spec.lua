@@ -96,6 +96,30 @@ describe("moongate.trust_sets", function()
     assert.equal(handle, sets.crl(list))
   end)
 
+  it("are built side by side for those who ask next", function()
+    local lists = {}
+    for index = 1, 40 do lists[index] = { certs.ca("Side " .. index % 5).pem, index > 20 and other.pem or nil } end
+    local held = sets.prepare(lists)
+    local count, first = 0, {}
+    for _, handle in pairs(held) do
+      count = count + 1
+      first[handle] = true
+    end
+    assert.equal(40, count)
+    for _, pems in ipairs(lists) do assert.is_true(first[sets.of(pems)] or false) end
+    assert.same({}, sets.prepare(lists)) -- they are there
+    assert.is_nil(first[sets.of(lists[1], { usage = "warn" })])
+  end)
+
+  it("that cannot be built are passed over side by side, and refused when they are asked for", function()
+    local held = sets.prepare { { "x" }, { leaf.pem }, { ca.pem, other.pem } }
+    local handle = sets.of { ca.pem, other.pem }
+    for _, one in pairs(held) do assert.equal(handle, one) end
+    local set, err = sets.of { leaf.pem }
+    assert.is_nil(set)
+    assert.is_true(#err.text > 0)
+  end)
+
   for _, case in ipairs {
     { "another CA's list", function() return { crls = { { ca = ca.pem, text = (certs.crl(other)) } } } end, "crls[1]: crl" },
     { "a list of somebody who is no CA", function() return { crls = { { ca = leaf.pem, text = (certs.crl(ca)) } } } end, "crls[1]: issuer" },

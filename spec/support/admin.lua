@@ -86,6 +86,7 @@ function M.control()
   -- Requests to the outside: `requests` has them all, `answer_outgoing` gives { status, body }, or nil and { where, text };
   -- the same for TXT records with `lookups` and `answer_texts`, which gives a list.
   control.requests, control.lookups = {}, {}
+  function control.prepare() return {} end
   function control.texts(name)
     control.lookups[#control.lookups + 1] = name
     return control.answer_texts(name)

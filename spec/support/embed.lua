@@ -61,7 +61,7 @@ end
 function M.build_by_cmake(installed, options)
   local directory = shell.directory("embed-cmake")
   local extra = M.sanitizers() and "-fsanitize=" .. M.sanitizers() or ""
-  run { "cmake", "-S", "examples/embed", "-B", directory, "-DCMAKE_PREFIX_PATH=" .. installed.prefix,
+  run { "cmake", "-G", "Ninja", "-S", "examples/embed", "-B", directory, "-DCMAKE_PREFIX_PATH=" .. installed.prefix,
     "-DMOONGATE_STATIC=" .. (options.static and "ON" or "OFF"), "-DCMAKE_C_FLAGS=" .. extra }
   run { "cmake", "--build", directory }
   return directory .. "/embed"
