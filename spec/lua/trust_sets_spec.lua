@@ -135,6 +135,22 @@ describe("moongate.trust_sets", function()
     end)
   end
 
+  it("that moongate.control made ready are those of the sections; what hosts demand beside their CAs is not made ready", function()
+    local root = certs.ca "Ready"
+    local document = { id = "z", name = "example.com", version = 1, rules = {}, hosts = {
+      { name = "a.example.com", trust = { root.pem } }, { name = "b.example.com", trust = { root.pem }, usage = "warn" },
+      { name = "c.example.com" },
+    } }
+    local held = control.prepare { document }
+    assert.equal(1, #held)
+    local section = assert(control.section(document))
+    local function trust_of(index) return C.moon_section_host(section.handle, index).terms.trust end
+    assert.equal(held[1], trust_of(0))
+    assert.is_true(held[1] ~= trust_of(1))
+    document.trust_options = { denials = { { ca = ca_sha256, serial = "0x0A0B" } } }
+    assert.same({}, control.prepare { document })
+  end)
+
   it("stand behind the sections of moongate.control, with the demand of each host on the use of certificates", function()
     local zone = { denials = { { ca = ca_sha256, serial = "0x0A0B" } } }
     local section = assert(control.section { id = "z", name = "example.com", version = 1, rules = {}, trust_options = zone, hosts = {
